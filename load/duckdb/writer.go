@@ -1,0 +1,203 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/marcboeker/go-duckdb"
+	"github.com/rollcall-data/rollcall/schema"
+)
+
+// Batches of one table are gathered up to either bound, then inserted in one statement: few, large statements are what DuckDB loads
+// fastest, and the bounds are what a load holds in memory for a table.
+const (
+	insertRows  = 122_880
+	insertBytes = 48 << 20
+)
+
+// Settings bound what DuckDB may use; zero values leave its defaults.
+type Settings struct {
+	MemoryLimit string // as DuckDB writes it: 800MB
+	Threads     int
+}
+
+// Writer fills a new DuckDB file. It is not safe for concurrent use.
+type Writer struct {
+	path      string
+	connector *duckdb.Connector
+	conn      driver.Conn
+	arrow     *duckdb.Arrow
+	pending   map[string]*pending
+	order     []string
+}
+
+type pending struct {
+	table   schema.Table
+	batches []arrow.Record
+	rows    int64
+	bytes   int64
+}
+
+// Create makes the file at path, which must not exist, with these tables and their comments, and opens the transaction that everything
+// is written in.
+func Create(ctx context.Context, path string, tables []schema.Table, s Settings) (*Writer, error) {
+	for _, p := range []string{path, path + ".wal"} { // a stale log would be replayed into the new file
+		if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("create %s: the file exists", p)
+		}
+	}
+	connector, err := duckdb.NewConnector(dsn(path, "read_write", s), nil)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", path, err)
+	}
+	w := &Writer{path: path, connector: connector, pending: map[string]*pending{}}
+	if err := w.open(ctx, tables); err != nil {
+		return nil, errors.Join(fmt.Errorf("create %s: %w", path, err), w.Abandon())
+	}
+	return w, nil
+}
+
+func dsn(path, mode string, s Settings) string {
+	options := []string{"access_mode=" + mode, "autoinstall_known_extensions=false", "autoload_known_extensions=false"}
+	if s.MemoryLimit != "" {
+		options = append(options, "memory_limit="+s.MemoryLimit)
+	}
+	if s.Threads > 0 {
+		options = append(options, fmt.Sprintf("threads=%d", s.Threads))
+	}
+	return path + "?" + strings.Join(options, "&")
+}
+
+func (w *Writer) open(ctx context.Context, tables []schema.Table) error {
+	var err error
+	if w.conn, err = w.connector.Connect(ctx); err != nil {
+		return err
+	}
+	if w.arrow, err = duckdb.NewArrowFromConn(w.conn); err != nil {
+		return err
+	}
+	if err := w.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		w.pending[t.Name] = &pending{table: t}
+		w.order = append(w.order, t.Name)
+		for _, sql := range append([]string{t.DDL()}, t.Comments()...) {
+			if err := w.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("table %s: %w", t.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Exec runs one statement in the writer's transaction.
+func (w *Writer) Exec(ctx context.Context, sql string) error {
+	_, err := w.conn.(driver.ExecerContext).ExecContext(ctx, sql, nil)
+	return err
+}
+
+// Append adds a batch to a table; its columns must be the table's. The batch is retained until it is inserted.
+func (w *Writer) Append(ctx context.Context, table string, batch arrow.Record) error {
+	p := w.pending[table]
+	if p == nil {
+		return fmt.Errorf("duckdb: no table %s", table)
+	}
+	batch.Retain()
+	p.batches = append(p.batches, batch)
+	p.rows += batch.NumRows()
+	p.bytes += size(batch)
+	if p.rows >= insertRows || p.bytes >= insertBytes {
+		return w.insert(ctx, p)
+	}
+	return nil
+}
+
+// size is roughly the memory of a batch, in bytes.
+func size(batch arrow.Record) int64 {
+	var n int64
+	for _, c := range batch.Columns() {
+		n += int64(c.Data().SizeInBytes())
+	}
+	return n
+}
+
+const viewName = "rollcall_batches"
+
+// insert writes what is pending. A view of Arrow data is read once and stays in the catalog when it is released, so each statement makes
+// its own and drops it.
+func (w *Writer) insert(ctx context.Context, p *pending) error {
+	if len(p.batches) == 0 {
+		return nil
+	}
+	defer p.clear()
+	reader, err := array.NewRecordReader(p.batches[0].Schema(), p.batches)
+	if err != nil {
+		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
+	}
+	defer reader.Release()
+	release, err := w.arrow.RegisterView(reader, viewName)
+	if err != nil {
+		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
+	}
+	defer release()
+	if err := w.Exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s", schema.Quote(p.table.Name), viewName)); err != nil {
+		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
+	}
+	if err := w.Exec(ctx, "DROP VIEW "+viewName); err != nil {
+		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
+	}
+	return nil
+}
+
+func (p *pending) clear() {
+	for _, b := range p.batches {
+		b.Release()
+	}
+	p.batches, p.rows, p.bytes = nil, 0, 0
+}
+
+// Close inserts what is pending, commits, and closes the file compact and on disk but for its last fsync, which is the caller's.
+func (w *Writer) Close(ctx context.Context) error {
+	for _, name := range w.order {
+		if err := w.insert(ctx, w.pending[name]); err != nil {
+			return errors.Join(err, w.Abandon())
+		}
+	}
+	for _, sql := range []string{"COMMIT", "CHECKPOINT"} {
+		if err := w.Exec(ctx, sql); err != nil {
+			return errors.Join(fmt.Errorf("duckdb: %s: %w", strings.ToLower(sql), err), w.Abandon())
+		}
+	}
+	if err := w.Abandon(); err != nil {
+		return fmt.Errorf("duckdb: close %s: %w", w.path, err)
+	}
+	if _, err := os.Lstat(w.path + ".wal"); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("duckdb: close %s: its write-ahead log is still there", w.path)
+	}
+	return nil
+}
+
+// Abandon closes the file without committing and frees what is pending. It does nothing after Close.
+func (w *Writer) Abandon() error {
+	for _, p := range w.pending {
+		p.clear()
+	}
+	var errs []error
+	if w.conn != nil {
+		errs = append(errs, w.conn.Close())
+		w.conn = nil
+	}
+	if w.connector != nil {
+		errs = append(errs, w.connector.Close())
+		w.connector = nil
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,6 @@
+// Package parquet writes and reads the Parquet parts of a version: parquet/TABLE/part-NNNNN.parquet.
+//
+// Parts are written with zstd, in row groups of at most 122,880 rows and about 64 MB, timestamps in microseconds not adjusted to UTC, JSON
+// as strings marked arrow.json. A Writer's files are complete and synced when Close returns nil, and not before. Readers stream batches of
+// at most 8,192 rows in the order they were written.
+package parquet

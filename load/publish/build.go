@@ -1,0 +1,311 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/load/parquet"
+	"github.com/rollcall-data/rollcall/schema"
+)
+
+// Building is a version that is being built. Batches go to DuckDB and to Parquet side by side.
+type Building struct {
+	w      *Warehouse
+	run    string
+	dir    string
+	tables []schema.Table
+	rows   map[string]int64
+
+	db      *duckdb.Writer
+	parts   map[string]*parquet.Writer
+	queues  []chan work
+	wait    sync.WaitGroup
+	mu      sync.Mutex
+	failure error
+	stop    context.CancelFunc
+	ctx     context.Context
+	closed  bool
+}
+
+type work struct {
+	table string
+	batch arrow.Record
+}
+
+// queueLength bounds the batches on their way to a sink: back-pressure on who makes them.
+const queueLength = 4
+
+// Begin starts a version for a run, sweeping away what unfinished builds left. Abort must be called in the end, whatever happened.
+func (w *Warehouse) Begin(ctx context.Context, run string, tables []schema.Table, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
+	if err := w.sweepBuilds(); err != nil {
+		return nil, err
+	}
+	b := &Building{w: w, run: run, dir: filepath.Join(w.dir, versionsName, buildPrefix+run), tables: tables, rows: map[string]int64{}, parts: map[string]*parquet.Writer{}}
+	b.ctx, b.stop = context.WithCancel(ctx)
+	if err := b.open(mem, s); err != nil {
+		return nil, errors.Join(fmt.Errorf("begin version %s: %w", run, err), b.Abort())
+	}
+	return b, nil
+}
+
+func (w *Warehouse) sweepBuilds() error {
+	left, err := filepath.Glob(filepath.Join(w.dir, versionsName, buildPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove an unfinished version: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *Building) open(mem memory.Allocator, s duckdb.Settings) error {
+	if err := os.MkdirAll(b.dir, dirMode); err != nil {
+		return err
+	}
+	var err error
+	if b.db, err = duckdb.Create(b.ctx, filepath.Join(b.dir, databaseName), b.tables, s); err != nil {
+		return err
+	}
+	for _, t := range b.tables {
+		if b.parts[t.Name], err = parquet.NewWriter(mem, filepath.Join(b.dir, parquetName, t.Name), t); err != nil {
+			return err
+		}
+	}
+	b.sink(func(w work) error { return b.db.Append(b.ctx, w.table, w.batch) })
+	b.sink(func(w work) error { return b.parts[w.table].Append(w.batch) })
+	return nil
+}
+
+func (b *Building) sink(take func(work) error) {
+	queue := make(chan work, queueLength)
+	b.queues = append(b.queues, queue)
+	b.wait.Add(1)
+	go func() {
+		defer b.wait.Done()
+		for w := range queue {
+			if b.ctx.Err() == nil {
+				if err := take(w); err != nil {
+					b.fail(err)
+				}
+			}
+			w.batch.Release()
+		}
+	}()
+}
+
+func (b *Building) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failure == nil {
+		b.failure = err
+		b.stop()
+	}
+}
+
+func (b *Building) err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failure != nil {
+		return b.failure
+	}
+	return b.ctx.Err()
+}
+
+// Append adds a batch to a table of the version. It waits for room where the sinks are behind.
+func (b *Building) Append(table string, batch arrow.Record) error {
+	if err := b.err(); err != nil {
+		return err
+	}
+	b.rows[table] += batch.NumRows()
+	for _, q := range b.queues {
+		batch.Retain()
+		q <- work{table, batch}
+	}
+	return nil
+}
+
+// finish closes every file, complete and synced.
+func (b *Building) finish() error {
+	for _, q := range b.queues {
+		close(q)
+	}
+	b.queues = nil
+	b.wait.Wait()
+	if err := b.err(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.finishParts() }()
+	err := b.db.Close(b.ctx)
+	return errors.Join(err, <-done)
+}
+
+func (b *Building) finishParts() error {
+	for _, t := range b.tables {
+		p := b.parts[t.Name]
+		delete(b.parts, t.Name)
+		if err := p.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Details is what the manifest says of a version beside its files.
+type Details struct {
+	DataRun string
+	Base    string
+	Created time.Time
+	Summary any // the run's summary, written as JSON
+}
+
+// Publish completes the version, reads it back, compares DuckDB with Parquet and both with what was appended, and makes it current. The
+// version before stays current where anything fails.
+func (b *Building) Publish(d Details, verifying func()) (Version, error) {
+	if err := b.finish(); err != nil {
+		return Version{}, err
+	}
+	if verifying != nil {
+		verifying()
+	}
+	expected := make([]TableEntry, len(b.tables))
+	for i, t := range b.tables {
+		expected[i] = TableEntry{Name: t.Name, Rows: b.rows[t.Name]}
+	}
+	if err := compareTables(b.ctx, b.dir, expected); err != nil {
+		return Version{}, err
+	}
+	m := Manifest{Format: manifestFormat, Run: b.run, DataRun: d.DataRun, Base: d.Base, CreatedAt: d.Created.UTC().Format(time.RFC3339Nano),
+		Fingerprint: fingerprint(b.tables), Tables: expected}
+	var err error
+	if m.Summary, err = json.Marshal(d.Summary); err != nil {
+		return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
+	}
+	if m.Files, err = syncFiles(b.dir); err != nil {
+		return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
+	}
+	if err := writeManifest(b.dir, m); err != nil {
+		return Version{}, err
+	}
+	return b.flip()
+}
+
+func writeManifest(dir string, m Manifest) error {
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the manifest: %w", err)
+	}
+	return WriteFile(filepath.Join(dir, manifestName), append(raw, '\n'))
+}
+
+func (b *Building) flip() (Version, error) {
+	if err := b.ctx.Err(); err != nil {
+		return Version{}, err
+	}
+	dir := filepath.Join(b.w.dir, versionsName, b.run)
+	if _, err := os.Lstat(dir); err == nil { // published, but never made current: a run was killed between the two renames
+		if err := os.RemoveAll(dir); err != nil {
+			return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
+		}
+	}
+	if err := os.Rename(b.dir, dir); err != nil {
+		return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
+	}
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return Version{}, err
+	}
+	if err := b.w.SetCurrent(b.run); err != nil {
+		return Version{}, err
+	}
+	return b.w.Version(b.run)
+}
+
+// Abort removes an unfinished version. After Publish it does nothing.
+func (b *Building) Abort() error {
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	b.stop()
+	for _, q := range b.queues {
+		close(q)
+	}
+	b.queues = nil
+	b.wait.Wait()
+	var errs []error
+	if b.db != nil {
+		errs = append(errs, b.db.Abandon())
+	}
+	for _, p := range b.parts {
+		errs = append(errs, p.Abandon())
+	}
+	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
+}
+
+// syncFiles makes every file below dir private and durable, and says what each is.
+func syncFiles(dir string) ([]FileEntry, error) {
+	var files []FileEntry
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return errors.Join(os.Chmod(path, dirMode), syncDir(path))
+		}
+		e, err := describe(dir, path, true)
+		files = append(files, e)
+		return err
+	})
+	slices.SortFunc(files, func(a, b FileEntry) int { return strings.Compare(a.Path, b.Path) })
+	return files, err
+}
+
+// describe reads a file's size and hash.
+func describe(dir, path string, sync bool) (FileEntry, error) {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil {
+		return FileEntry{}, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return FileEntry{}, err
+	}
+	defer func() { _ = f.Close() }() // read only
+	if sync {
+		if err := errors.Join(f.Chmod(fileMode), f.Sync()); err != nil {
+			return FileEntry{}, fmt.Errorf("%s: %w", rel, err)
+		}
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	if err != nil {
+		return FileEntry{}, fmt.Errorf("%s: %w", rel, err)
+	}
+	return FileEntry{Path: filepath.ToSlash(rel), Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+}
+
+func fingerprint(tables []schema.Table) string {
+	h := sha256.New()
+	for _, t := range tables {
+		fmt.Fprintf(h, "%s\n", t.DDL())
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

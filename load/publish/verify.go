@@ -1,0 +1,112 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/schema"
+)
+
+// DifferenceError names where a version is not what it should be.
+type DifferenceError struct {
+	File   string // path in the version's folder
+	Column string // empty where it is not one column's
+	What   string
+}
+
+func (e *DifferenceError) Error() string {
+	if e.Column != "" {
+		return fmt.Sprintf("%s, column %s: %s", e.File, e.Column, e.What)
+	}
+	return fmt.Sprintf("%s: %s", e.File, e.What)
+}
+
+// Verify checks a version offline: every file against the manifest's size and hash, no file too many, and every table in DuckDB against
+// its Parquet files, row by row through a hash of each row. All differences of the files are returned, joined.
+func (v Version) Verify(ctx context.Context) error {
+	named := map[string]FileEntry{}
+	for _, f := range v.Manifest.Files {
+		named[f.Path] = f
+	}
+	seen, err := listFiles(v.Dir)
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", v.Run, err)
+	}
+	var errs []error
+	for _, path := range seen {
+		want, known := named[path]
+		delete(named, path)
+		if !known {
+			errs = append(errs, &DifferenceError{File: path, What: "the manifest does not name this file"})
+			continue
+		}
+		got, err := describe(v.Dir, filepath.Join(v.Dir, filepath.FromSlash(path)), false)
+		switch {
+		case err != nil:
+			errs = append(errs, &DifferenceError{File: path, What: err.Error()})
+		case got != want:
+			errs = append(errs, &DifferenceError{File: path, What: "its bytes are not those that were published (size or SHA-256 differs from the manifest)"})
+		}
+	}
+	for path := range named {
+		errs = append(errs, &DifferenceError{File: path, What: "missing"})
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	return compareTables(ctx, v.Dir, v.Manifest.Tables)
+}
+
+// compareTables reads a version back: each table in DuckDB must have the rows expected, and its Parquet files the same ones.
+func compareTables(ctx context.Context, dir string, tables []TableEntry) error {
+	r, err := duckdb.OpenVerifier(ctx, filepath.Join(dir, databaseName))
+	if err != nil {
+		return &DifferenceError{File: databaseName, What: err.Error()}
+	}
+	err = func() error {
+		for _, t := range tables {
+			if err := compareTable(ctx, r, dir, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	return errors.Join(err, r.Close())
+}
+
+func compareTable(ctx context.Context, r *duckdb.Verifier, dir string, t TableEntry) error {
+	part := filepath.ToSlash(filepath.Join(parquetName, t.Name, "part-*.parquet"))
+	columns, err := r.Columns(ctx, t.Name)
+	if err != nil {
+		return &DifferenceError{File: databaseName, What: err.Error()}
+	}
+	inDB, err := r.Digest(ctx, schema.Quote(t.Name), columns...)
+	if err != nil {
+		return &DifferenceError{File: databaseName, What: fmt.Sprintf("table %s: %v", t.Name, err)}
+	}
+	if inDB.Rows != t.Rows {
+		return &DifferenceError{File: databaseName, What: fmt.Sprintf("table %s has %d rows, not %d", t.Name, inDB.Rows, t.Rows)}
+	}
+	files := fmt.Sprintf("read_parquet(%s)", schema.Literal(filepath.Join(dir, part)))
+	inParts, err := r.Digest(ctx, files, columns...)
+	if err != nil {
+		return &DifferenceError{File: part, What: err.Error()}
+	}
+	if inParts == inDB {
+		return nil
+	}
+	if inParts.Rows != inDB.Rows {
+		return &DifferenceError{File: part, What: fmt.Sprintf("%d rows, %d in DuckDB", inParts.Rows, inDB.Rows)}
+	}
+	for _, c := range columns {
+		a, errA := r.Digest(ctx, schema.Quote(t.Name), c)
+		b, errB := r.Digest(ctx, files, c)
+		if errA != nil || errB != nil || a != b {
+			return &DifferenceError{File: part, Column: c, What: "not the values that DuckDB has"}
+		}
+	}
+	return &DifferenceError{File: part, What: "the same values as in DuckDB, but in other rows"}
+}

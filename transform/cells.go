@@ -1,0 +1,92 @@
+package transform
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rollcall-data/rollcall/transform/rawjson"
+)
+
+// cells makes typed cells of JSON values; what a cell cannot hold is reported and reads as NULL.
+type cells struct {
+	report func(Issue)
+}
+
+func (c cells) issue(column, path, reason string, raw []byte) {
+	if c.report != nil {
+		c.report(Issue{Path: path, Column: column, Reason: reason, Raw: raw})
+	}
+}
+
+func (c cells) text(v []byte, column string) Text { return c.textAt(v, column, "$."+column) }
+
+func (c cells) textAt(v []byte, column, path string) Text {
+	switch rawjson.KindOf(v) {
+	case rawjson.Invalid, rawjson.Null:
+		return Text{}
+	case rawjson.String:
+		text, exact := rawjson.Unquote(v)
+		if !exact {
+			c.issue(column, path, "the text has a lone surrogate or bytes that are no UTF-8; they read as U+FFFD", v)
+		}
+		return Text{text, true}
+	}
+	c.issue(column, path, "not a text", v)
+	return Text{}
+}
+
+// json is a JSON value as it is stored.
+func (c cells) json(v []byte, column string) []byte {
+	if v == nil {
+		return nil
+	}
+	clean, exact := rawjson.Sanitize(v)
+	if !exact {
+		c.issue(column, "$."+column, "the JSON has a lone surrogate or bytes that are no UTF-8; they read as U+FFFD", v)
+	}
+	return clean
+}
+
+func (c cells) time(v []byte, column, path string) Micros {
+	if absent(v) {
+		return Micros{}
+	}
+	if rawjson.KindOf(v) != rawjson.String {
+		c.issue(column, path, "not a timestamp", v)
+		return Micros{}
+	}
+	text, _ := rawjson.Unquote(v)
+	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text))
+	if err != nil {
+		c.issue(column, path, "not a timestamp with a zone (RFC 3339)", v)
+		return Micros{}
+	}
+	if t.Nanosecond()%1000 != 0 {
+		c.issue(column, path, "finer than a microsecond; cut off there", v)
+	}
+	return MicrosOf(t.Truncate(time.Microsecond))
+}
+
+func (c cells) int(v []byte, column, path string) (n int64, ok bool) {
+	if absent(v) {
+		return 0, false
+	}
+	if rawjson.KindOf(v) == rawjson.Number {
+		if n, ok = (number{v}).int(); ok {
+			return n, true
+		}
+	}
+	c.issue(column, path, "not a 64-bit integer", v)
+	return 0, false
+}
+
+func (c cells) bool(v []byte, column, path string) (b, ok bool) {
+	if absent(v) {
+		return false, false
+	}
+	if rawjson.KindOf(v) != rawjson.Bool {
+		c.issue(column, path, "not true or false", v)
+		return false, false
+	}
+	return v[0] == 't', true
+}

@@ -1,0 +1,205 @@
+package transform
+
+import (
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform/rawjson"
+)
+
+// children adds the rows flattened from a user: context entries, models, their dimensions, variables.
+func (b *Builder) children(r *Row, report func(Issue)) (counts, error) {
+	n := counts{-1, -1}
+	var err error
+	if n.context, err = b.context(r, report); err != nil {
+		return n, err
+	}
+	if n.models, err = b.models(r, report); err != nil {
+		return n, err
+	}
+	return n, b.variables(r, report)
+}
+
+// each calls add for every element of an array; a value that is no array has none, and where it is none of null, an object (Freddy's
+// context) or an array, that is an issue. It returns the number of elements, -1 for NULL.
+func each(v []byte, path, column string, report func(Issue), add func(i int, e []byte) error) (int64, error) {
+	switch rawjson.KindOf(rawjson.Trim(v)) {
+	case rawjson.Array:
+	case rawjson.Invalid, rawjson.Null:
+		return -1, nil
+	default:
+		report(Issue{Path: path, Column: column, Reason: "not an array", Raw: v})
+		return -1, nil
+	}
+	i := 0
+	err := rawjson.Elements(v, func(e []byte) error {
+		err := add(i, e)
+		i++
+		return err
+	})
+	return int64(i), err
+}
+
+func (b *Builder) context(r *Row, report func(Issue)) (int64, error) {
+	if rawjson.KindOf(r.Context) == rawjson.Object { // Freddy's: one object, not a list of facts
+		return -1, nil
+	}
+	t := b.tables[schema.NameUserContext]
+	return each(r.Context, "$.additional_context", "num_context_entries", report, func(i int, e []byte) error {
+		entry := string(e)
+		if rawjson.KindOf(e) == rawjson.String {
+			entry, _ = rawjson.Unquote(e)
+		}
+		name, value := splitEntry(entry)
+		t.text(r.Org)
+		t.str(r.UserID)
+		t.int(int64(i), true)
+		t.str(entry)
+		t.text(name)
+		t.text(value)
+		return t.end()
+	})
+}
+
+func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
+	const path = "$.user_models"
+	t, c := b.tables[schema.NameUserModels], cells{report}
+	return each(r.Models, path, "num_models", report, func(i int, m []byte) error {
+		at := index(path, i)
+		if rawjson.KindOf(m) != rawjson.Object {
+			report(Issue{Path: at, Column: "content", Reason: "not an object", Raw: m})
+		}
+		var content, insights, dimensions []byte
+		if rawjson.KindOf(m) == rawjson.Object {
+			_ = rawjson.Members(m, func(key, value []byte) error { // validated when it came
+				switch string(key) {
+				case `"content"`:
+					content = value
+				case `"insight_ids"`:
+					insights = value
+				case `"dimensions"`:
+					dimensions = value
+				}
+				return nil
+			})
+		}
+		t.text(r.Org)
+		t.str(r.UserID)
+		t.int(int64(i), true)
+		t.text(c.textAt(content, "content", at+".content"))
+		t.list(ids(insights, at+".insight_ids", report))
+		if err := t.end(); err != nil {
+			return err
+		}
+		_, err := each(dimensions, at+".dimensions", "dimensions", report, func(j int, d []byte) error {
+			return b.dimension(r, i, j, d, index(at+".dimensions", j), report)
+		})
+		return err
+	})
+}
+
+func (b *Builder) dimension(r *Row, model, position int, d []byte, path string, report func(Issue)) error {
+	t, c := b.tables[schema.NameDimensions], cells{report}
+	var description, tags []byte
+	if rawjson.KindOf(d) == rawjson.Object {
+		_ = rawjson.Members(d, func(key, value []byte) error { // validated when it came
+			switch string(key) {
+			case `"description"`:
+				description = value
+			case `"tags"`:
+				tags = value
+			}
+			return nil
+		})
+	} else {
+		report(Issue{Path: path, Column: "description", Reason: "not an object", Raw: d})
+	}
+	t.text(r.Org)
+	t.str(r.UserID)
+	t.int(int64(model), true)
+	t.int(int64(position), true)
+	t.text(c.textAt(description, "description", path+".description"))
+	t.list(list(tags, "tags", path+".tags", report))
+	return t.end()
+}
+
+// list reads an array of text; anything else is an issue and NULL.
+func list(v []byte, column, path string, report func(Issue)) []Text {
+	if absent(v) {
+		return nil
+	}
+	if rawjson.KindOf(v) == rawjson.Array {
+		if l, ok := textList(v); ok {
+			return l
+		}
+	}
+	report(Issue{Path: path, Column: column, Reason: "not a list of text", Raw: v})
+	return nil
+}
+
+// ids reads insight_ids: text, or MongoDB's {"$oid": text} (api/amigo.md §6.2).
+func ids(v []byte, path string, report func(Issue)) []Text {
+	if absent(v) {
+		return nil
+	}
+	c := cells{report}
+	out, i := []Text{}, 0
+	if rawjson.KindOf(v) != rawjson.Array {
+		c.issue("insight_ids", path, "not a list", v)
+		return nil
+	}
+	_ = rawjson.Elements(v, func(e []byte) error { // v is valid
+		out = append(out, c.textAt(oid(e), "insight_ids", index(path, i)))
+		i++
+		return nil
+	})
+	return out
+}
+
+// oid is the value of {"$oid": value}; any other value is itself.
+func oid(v []byte) []byte {
+	inner, members := v, 0
+	if rawjson.KindOf(v) != rawjson.Object {
+		return v
+	}
+	_ = rawjson.Members(v, func(key, value []byte) error { // v is valid
+		members++
+		if string(key) == `"$oid"` {
+			inner = value
+		}
+		return nil
+	})
+	if members != 1 {
+		return v
+	}
+	return inner
+}
+
+func (b *Builder) variables(r *Row, report func(Issue)) error {
+	t, c := b.tables[schema.NameVariables], cells{report}
+	add := func(name, value Text, sensitive bool) error {
+		t.text(r.Org)
+		t.str(r.UserID)
+		t.text(name)
+		t.text(value)
+		t.bool(sensitive, true)
+		return t.end()
+	}
+	names := func(v []byte, path string, sensitive bool) error {
+		_, err := each(v, path, "name", report, func(i int, e []byte) error {
+			return add(c.textAt(e, "name", index(path, i)), Text{}, sensitive)
+		})
+		return err
+	}
+	if rawjson.KindOf(r.Extras.Variables) == rawjson.Object {
+		const path = "$.nonsensitive_variables"
+		err := rawjson.Members(r.Extras.Variables, func(key, value []byte) error {
+			name, _ := rawjson.Unquote(key)
+			return add(Text{name, true}, c.textAt(value, "value", rawjson.Child(path, key)), false)
+		})
+		if err != nil {
+			return err
+		}
+	} else if err := names(r.Extras.Variables, "$.nonsensitive_variables", false); err != nil {
+		return err // for an hour of 2026 these were a list of names (api/amigo.md §4.4)
+	}
+	return names(r.Extras.Sensitive, "$.sensitive_variables", true)
+}

@@ -1,0 +1,152 @@
+package transform
+
+import (
+	"strconv"
+
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform/rawjson"
+)
+
+// counts are the numbers of context entries and models, -1 for NULL.
+type counts struct{ context, models int64 }
+
+func (b *Builder) flat(r *Row, n counts, report func(Issue)) error {
+	t := b.tables[schema.NameUsersFlat]
+	t.text(r.ID)
+	t.text(r.Email)
+	t.text(r.FirstName)
+	t.text(r.LastName)
+	t.text(r.Org)
+	t.text(r.Region)
+	t.text(r.Role)
+	t.text(b.roles[r.Scope][r.Role.String])
+	t.time(r.UpdatedAt)
+	t.str(r.UserID)
+	b.preferences(t, r, report)
+	stats(t, r.Extras.Stats, report)
+	c := cells{report}
+	t.bool(c.bool(r.Extras.Actions, "enable_actions_access", "$.enable_actions_access"))
+	t.int(n.context, n.context >= 0)
+	t.int(n.models, n.models >= 0)
+	t.str(string(r.State))
+	t.time(r.ModelsAt)
+	if r.Observed {
+		t.str("observed")
+	} else {
+		t.str("source")
+	}
+	t.time(r.FirstSeen)
+	t.time(r.ChangedAt)
+	t.str(b.run)
+	t.str(r.Scope)
+	t.blob(r.ItemHash[:])
+	t.blob(r.ModelsHash[:])
+	t.int(r.ExtrasHash, true)
+	t.int(r.StatsAtLast.Sum, r.StatsAtLast.Valid)
+	t.str(r.LastSeen)
+	return t.end()
+}
+
+func stats(t *batcher, raw []byte, report func(Issue)) {
+	c := cells{report}
+	var conversations, messages, last []byte
+	if rawjson.KindOf(raw) == rawjson.Object {
+		_ = rawjson.Members(raw, func(key, value []byte) error { // validated when it came
+			switch string(key) {
+			case `"num_conversations"`:
+				conversations = value
+			case `"num_messages"`:
+				messages = value
+			case `"last_message_time"`:
+				last = value
+			}
+			return nil
+		})
+	} else if !absent(raw) {
+		c.issue("num_conversations", "$.user_stats", "not an object", raw)
+	}
+	t.int(c.int(conversations, "num_conversations", "$.user_stats.num_conversations"))
+	t.int(c.int(messages, "num_messages", "$.user_stats.num_messages"))
+	t.time(c.time(last, "last_message_time", "$.user_stats.last_message_time"))
+}
+
+func (b *Builder) preferences(t *batcher, r *Row, report func(Issue)) {
+	clear(b.cells)
+	b.prefs.cells(r.Preferences, b.cells)
+	for i, pc := range b.columns {
+		b.preference(t, pc.Column, b.cells[i], report)
+	}
+}
+
+// preference appends one typed cell. A learned column holds whatever was learned; a documented one may meet what it cannot hold.
+func (b *Builder) preference(t *batcher, col schema.Column, v []byte, report func(Issue)) {
+	if absent(v) {
+		t.null()
+		return
+	}
+	kind := rawjson.KindOf(v)
+	switch {
+	case col.Type.Kind == schema.JSON:
+		t.json(v)
+		return
+	case col.Type.Kind == schema.String && kind == rawjson.String:
+		text, _ := rawjson.Unquote(v)
+		t.str(text)
+		return
+	case col.Type.Kind == schema.Bool && kind == rawjson.Bool:
+		t.bool(v[0] == 't', true)
+		return
+	case col.Type.Kind == schema.StringList && kind == rawjson.Array:
+		if list, ok := textList(v); ok {
+			t.list(list)
+			return
+		}
+	case kind == rawjson.Number:
+		if b.numeric(t, col.Type, number{v}) {
+			return
+		}
+	}
+	report(Issue{Path: col.Path, Column: col.Name, Reason: "not a " + col.Type.String(), Raw: v})
+	t.null()
+}
+
+func (b *Builder) numeric(t *batcher, typ schema.Type, n number) bool {
+	switch typ.Kind {
+	case schema.Int:
+		if v, ok := n.int(); ok {
+			t.int(v, true)
+			return true
+		}
+	case schema.Double:
+		if v, ok := n.double(); ok {
+			t.double(v)
+			return true
+		}
+	case schema.Decimal:
+		if v, ok := n.decimal(typ.Scale); ok {
+			t.decimal(v)
+			return true
+		}
+	}
+	return false
+}
+
+// textList reads an array of text; null elements are NULL. ok is false where an element is anything else.
+func textList(v []byte) (list []Text, ok bool) {
+	list, ok = []Text{}, true
+	_ = rawjson.Elements(v, func(e []byte) error { // v is valid
+		switch rawjson.KindOf(e) {
+		case rawjson.String:
+			text, _ := rawjson.Unquote(e)
+			list = append(list, Text{text, true})
+		case rawjson.Null:
+			list = append(list, Text{})
+		default:
+			ok = false
+		}
+		return nil
+	})
+	return list, ok
+}
+
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

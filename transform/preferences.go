@@ -1,0 +1,332 @@
+package transform
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode"
+
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform/rawjson"
+)
+
+// Bounds on what the preferences of users may add to the table: a key that is data (a map by id, say) must not make a column each.
+const (
+	maxPreferenceColumns = 500
+	maxPreferenceDepth   = 8
+)
+
+// Preferences learns the columns of users_flat that hold preferences: one for each path that ever held a value, typed so that every
+// value fits exactly. Types only widen (BOOLEAN; BIGINT, DOUBLE, DECIMAL(38,s); VARCHAR; anything mixed is JSON), and a path keeps its
+// column's name for ever. Documented paths have their documented type for good; what does not fit it is an Issue.
+//
+// It is not safe for concurrent use.
+type Preferences struct {
+	root    *prefNode
+	columns []*prefColumn
+	names   map[string]bool // taken column names
+	dropped bool            // the bound on columns was met
+}
+
+type prefNode struct {
+	children map[string]*prefNode // by the key's text
+	column   *prefColumn
+}
+
+// prefColumn is one learned or documented column.
+type prefColumn struct {
+	schema.Column
+	declared bool
+	typed    bool // Type is settled by a value; a column of nothing but nulls is not
+	seen     observed
+	index    int
+}
+
+// observed is what the values of one run were like.
+type observed struct {
+	bools, strings, numbers, others bool
+	notInt, notDouble               bool
+	whole, scale                    int
+}
+
+// PriorColumn is a preference column as the version before had it.
+type PriorColumn struct {
+	Column   schema.Column
+	Declared bool
+	Typed    bool
+}
+
+// NewPreferences starts from the columns of the version before; the documented ones are always there.
+func NewPreferences(prior []PriorColumn) *Preferences {
+	p := &Preferences{root: &prefNode{}, names: map[string]bool{}}
+	for _, c := range schema.DeclaredPreferences {
+		p.add(c, true, true)
+	}
+	for _, c := range prior {
+		if !c.Declared {
+			p.add(c.Column, false, c.Typed)
+		}
+	}
+	return p
+}
+
+func (p *Preferences) add(c schema.Column, declared, typed bool) *prefColumn {
+	col := &prefColumn{Column: c, declared: declared, typed: typed, index: len(p.columns)}
+	p.columns = append(p.columns, col)
+	p.names[strings.ToLower(c.Name)] = true
+	n := p.root
+	for _, key := range pathKeys(strings.TrimPrefix(c.Path, "$.preferences")) {
+		n = n.child(key, true)
+	}
+	n.column = col
+	return col
+}
+
+// pathKeys splits a path as rawjson.Child writes it.
+func pathKeys(path string) []string {
+	var keys []string
+	for path != "" {
+		path = path[1:] // the point
+		if strings.HasPrefix(path, `"`) {
+			end := 1
+			for end < len(path) && path[end] != '"' {
+				if path[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			end = min(end+1, len(path))
+			key, _ := rawjson.Unquote([]byte(path[:end]))
+			keys, path = append(keys, key), path[end:]
+			continue
+		}
+		i := strings.IndexByte(path, '.')
+		if i < 0 {
+			i = len(path)
+		}
+		keys, path = append(keys, path[:i]), path[i:]
+	}
+	return keys
+}
+
+func (n *prefNode) child(key string, create bool) *prefNode {
+	c := n.children[key]
+	if c == nil && create {
+		if n.children == nil {
+			n.children = map[string]*prefNode{}
+		}
+		c = &prefNode{}
+		n.children[key] = c
+	}
+	return c
+}
+
+// descends tells whether a value at n is taken apart: an object is, but where a documented column of another type is declared (then it
+// is a value that does not fit), or too deep.
+func (n *prefNode) descends(value []byte, depth int) bool {
+	declared := n != nil && n.column != nil && n.column.declared
+	return rawjson.KindOf(value) == rawjson.Object && depth < maxPreferenceDepth && !declared
+}
+
+// lookup finds the child of a quoted key without allocating where the key has no escapes.
+func (n *prefNode) lookup(quoted []byte) *prefNode {
+	in := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(in, '\\') < 0 {
+		return n.children[string(in)]
+	}
+	text, _ := rawjson.Unquote(quoted)
+	return n.children[text]
+}
+
+// Learn takes in one user's preferences: any JSON value, nil where there is none.
+func (p *Preferences) Learn(prefs []byte) {
+	if rawjson.KindOf(prefs) == rawjson.Object {
+		p.learn(p.root, "$.preferences", "pref", prefs, 1)
+	}
+}
+
+func (p *Preferences) learn(n *prefNode, path, name string, obj []byte, depth int) {
+	_ = rawjson.Members(obj, func(key, value []byte) error { // obj is valid
+		c := n.lookup(key)
+		nested := c.descends(value, depth)
+		if c != nil && c.column != nil && !nested {
+			c.column.seen.add(value)
+			return nil
+		}
+		text, _ := rawjson.Unquote(key)
+		if c == nil {
+			c = n.child(text, true)
+		}
+		sub := rawjson.Child(path, key)
+		if nested {
+			p.learn(c, sub, name+"_"+text, value, depth+1)
+			return nil
+		}
+		if len(p.columns) >= maxPreferenceColumns {
+			p.dropped = true
+			return nil
+		}
+		col := p.add(schema.Column{
+			Name: p.name(name+"_"+text, sub), Type: schema.T(schema.String), Origin: schema.FromList, Path: sub,
+			Comment: "Preference, learned from the data",
+		}, false, false)
+		col.seen.add(value)
+		return nil
+	})
+}
+
+// name is a column's name for a path: snake case; where it is taken, with a short hash of the path.
+func (p *Preferences) name(joined, path string) string {
+	name := snake(joined)
+	if p.names[name] {
+		sum := sha256.Sum256([]byte(path))
+		name += "_" + hex.EncodeToString(sum[:4])
+	}
+	return name
+}
+
+// snake is text as a column name: letters and digits of any script in lower case, anything else an underscore.
+func snake(text string) string {
+	var b strings.Builder
+	lower := false
+	for _, r := range text {
+		switch {
+		case unicode.IsUpper(r):
+			if lower {
+				b.WriteByte('_')
+			}
+			b.WriteRune(unicode.ToLower(r))
+			lower = false
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
+			b.WriteRune(r)
+			lower = unicode.IsLower(r) || unicode.IsDigit(r)
+		default:
+			b.WriteByte('_')
+			lower = false
+		}
+	}
+	const longest = 100
+	return string([]rune(b.String())[:min(longest, len([]rune(b.String())))])
+}
+
+func (o *observed) add(v []byte) {
+	switch rawjson.KindOf(v) {
+	case rawjson.Null:
+	case rawjson.Bool:
+		o.bools = true
+	case rawjson.String:
+		o.strings = true
+	case rawjson.Number:
+		o.addNumber(number{v})
+	default:
+		o.others = true
+	}
+}
+
+func (o *observed) addNumber(n number) {
+	o.numbers = true
+	if _, ok := n.int(); !ok {
+		o.notInt = true
+	}
+	if !o.notDouble {
+		if _, ok := n.double(); !ok {
+			o.notDouble = true
+		}
+	}
+	whole, scale := n.decimalSize()
+	o.whole, o.scale = max(o.whole, whole), max(o.scale, scale)
+	if string(n.text) == "-0" || (whole <= 1 && bytes.HasPrefix(n.text, []byte("-")) && canonicalDigits(n.text).digits == "") {
+		o.whole = max(o.whole, 39) // a negative zero fits no decimal
+	}
+}
+
+// settle is the narrowest type that holds what was and what is.
+func (c *prefColumn) settle() {
+	o := c.seen
+	if c.declared || !(o.bools || o.strings || o.numbers || o.others) {
+		return
+	}
+	before := c.Type
+	if c.typed {
+		switch before.Kind {
+		case schema.Bool:
+			o.bools = true
+		case schema.Int:
+			o.numbers = true
+		case schema.Double:
+			o.numbers, o.notInt = true, true
+		case schema.Decimal:
+			o.numbers, o.notInt, o.notDouble = true, true, true
+			o.scale = max(o.scale, int(before.Scale))
+		case schema.String:
+			o.strings = true
+		default:
+			o.others = true
+		}
+	}
+	c.typed = true
+	c.Type = o.fit()
+}
+
+func (o observed) fit() schema.Type {
+	families := 0
+	for _, is := range []bool{o.bools, o.strings, o.numbers, o.others} {
+		if is {
+			families++
+		}
+	}
+	switch {
+	case families != 1 || o.others:
+		return schema.T(schema.JSON)
+	case o.bools:
+		return schema.T(schema.Bool)
+	case o.strings:
+		return schema.T(schema.String)
+	case !o.notInt:
+		return schema.T(schema.Int)
+	case !o.notDouble:
+		return schema.T(schema.Double)
+	case o.whole+o.scale <= 38:
+		return schema.Type{Kind: schema.Decimal, Scale: int32(o.scale)}
+	}
+	return schema.T(schema.JSON)
+}
+
+// Columns settles the types and returns the columns, documented ones first, then in the order they were first seen.
+func (p *Preferences) Columns() []PriorColumn {
+	out := make([]PriorColumn, len(p.columns))
+	for i, c := range p.columns {
+		c.settle()
+		out[i] = PriorColumn{Column: c.Column, Declared: c.declared, Typed: c.typed}
+	}
+	return out
+}
+
+// Full tells whether paths were left without a column because there are too many of them. The JSON column still has them.
+func (p *Preferences) Full() bool { return p.dropped }
+
+// cells puts each preference's value at its column's index; cells has one entry a column, nil on entry. Of a name that comes twice, the
+// first counts, as in DuckDB.
+func (p *Preferences) cells(prefs []byte, cells [][]byte) {
+	if rawjson.KindOf(prefs) == rawjson.Object {
+		p.fill(p.root, prefs, cells, 1)
+	}
+}
+
+func (p *Preferences) fill(n *prefNode, obj []byte, cells [][]byte, depth int) {
+	_ = rawjson.Members(obj, func(key, value []byte) error { // obj is valid
+		c := n.lookup(key)
+		if c == nil {
+			return nil
+		}
+		if c.descends(value, depth) {
+			p.fill(c, value, cells, depth+1)
+			return nil
+		}
+		if c.column != nil && cells[c.column.index] == nil {
+			cells[c.column.index] = value
+		}
+		return nil
+	})
+}

@@ -1,0 +1,216 @@
+package transform
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/rollcall-data/rollcall/schema"
+)
+
+// Columns gives the cells of a record batch by column name. It panics where a column is missing or of another type: batches of
+// published tables have the columns that package schema declares.
+type Columns struct {
+	batch arrow.Record
+	index map[string]int
+}
+
+// ColumnsOf wraps a batch.
+func ColumnsOf(batch arrow.Record) Columns {
+	c := Columns{batch: batch, index: make(map[string]int, batch.NumCols())}
+	for i, f := range batch.Schema().Fields() {
+		c.index[f.Name] = i
+	}
+	return c
+}
+
+// Rows is the number of rows.
+func (c Columns) Rows() int { return int(c.batch.NumRows()) }
+
+func (c Columns) column(name string) arrow.Array {
+	i, ok := c.index[name]
+	if !ok {
+		panic(fmt.Sprintf("transform: the batch has no column %s", name))
+	}
+	return c.batch.Column(i)
+}
+
+// Text is a text cell. It shares the batch's memory.
+func (c Columns) Text(name string, row int) Text {
+	a := c.column(name).(*array.String)
+	if a.IsNull(row) {
+		return Text{}
+	}
+	return Text{a.Value(row), true}
+}
+
+// JSON is a JSON cell, nil for NULL. It shares the batch's memory.
+func (c Columns) JSON(name string, row int) []byte {
+	t := c.Text(name, row)
+	if !t.Valid {
+		return nil
+	}
+	return []byte(t.String)
+}
+
+// Micros is a timestamp cell.
+func (c Columns) Micros(name string, row int) Micros {
+	a := c.column(name).(*array.Timestamp)
+	if a.IsNull(row) {
+		return Micros{}
+	}
+	return Micros{int64(a.Value(row)), true}
+}
+
+// Int is an integer cell.
+func (c Columns) Int(name string, row int) (v int64, valid bool) {
+	a := c.column(name).(*array.Int64)
+	if a.IsNull(row) {
+		return 0, false
+	}
+	return a.Value(row), true
+}
+
+// Bool is a boolean cell.
+func (c Columns) Bool(name string, row int) (v, valid bool) {
+	a := c.column(name).(*array.Boolean)
+	if a.IsNull(row) {
+		return false, false
+	}
+	return a.Value(row), true
+}
+
+// Texts is a cell that is a list of text, nil for NULL.
+func (c Columns) Texts(name string, row int) []string {
+	a := c.column(name).(*array.List)
+	if a.IsNull(row) {
+		return nil
+	}
+	from, to := a.ValueOffsets(row)
+	inner := a.ListValues().(*array.String)
+	out := make([]string, 0, to-from)
+	for i := from; i < to; i++ {
+		out = append(out, inner.Value(int(i)))
+	}
+	return out
+}
+
+// Hash is a hash cell.
+func (c Columns) Hash(name string, row int) Hash {
+	var h Hash
+	copy(h[:], c.column(name).(*array.Binary).Value(row))
+	return h
+}
+
+// Bookkeeping reads what users_flat keeps of a user from version to version; the twelve columns stay zero but for the key, org_id and
+// updated_at.
+func Bookkeeping(flat Columns, row int) Row {
+	origin := flat.Text("_updated_at_origin", row)
+	r := Row{
+		Scope: flat.Text("_scope", row).String, UserID: flat.Text("user_id", row).String, Org: flat.Text("org_id", row),
+		UpdatedAt: flat.Micros("updated_at", row), Observed: origin.String == "observed",
+		State: ModelsState(flat.Text("_models_state", row).String), ModelsAt: flat.Micros("_models_fetched_at", row),
+		FirstSeen: flat.Micros("_first_seen_at", row), ChangedAt: flat.Micros("_changed_at", row),
+		ItemHash: flat.Hash("_item_hash", row), ModelsHash: flat.Hash("_models_hash", row), LastSeen: flat.Text("_last_seen_run", row).String,
+	}
+	r.ExtrasHash, _ = flat.Int("_extras_hash", row)
+	r.StatsAtLast.Sum, r.StatsAtLast.Valid = flat.Int("_stats_hash", row)
+	return r
+}
+
+// BookkeepingColumns are the columns of users_flat that Bookkeeping reads.
+var BookkeepingColumns = []string{"_scope", "user_id", "org_id", "updated_at", "_updated_at_origin", "_models_state", "_models_fetched_at", "_first_seen_at",
+	"_changed_at", "_item_hash", "_models_hash", "_last_seen_run", "_extras_hash", "_stats_hash"}
+
+// Twelve fills in the twelve columns of a row from a batch of users or users_history. They share the batch's memory.
+func (r *Row) Twelve(users Columns, row int) {
+	r.ID, r.Email = users.Text("_id", row), users.Text("email", row)
+	r.FirstName, r.LastName = users.Text("first_name", row), users.Text("last_name", row)
+	r.Org, r.Region, r.Role = users.Text("org_id", row), users.Text("region_name", row), users.Text("role", row)
+	r.UserID, r.UpdatedAt = users.Text("user_id", row).String, users.Micros("updated_at", row)
+	r.Preferences, r.Context, r.Models = users.JSON("preferences", row), users.JSON("additional_context", row), users.JSON("user_models", row)
+}
+
+// Rehash computes a row's hashes anew from its columns.
+func (r *Row) Rehash() (item, models Hash) {
+	c := *r
+	c.SetModels(r.Context, r.Models)
+	return c.hashItem(), c.ModelsHash
+}
+
+// Variable is a row of user_variables.
+type Variable struct {
+	Name, Value Text
+	Sensitive   bool
+}
+
+// RestoreExtras makes the extras of a user whose item did not come again from what users_flat and user_variables have.
+func (r *Row) RestoreExtras(flat Columns, row int, variables []Variable) error {
+	type stats struct {
+		Conversations *int64  `json:"num_conversations"`
+		Messages      *int64  `json:"num_messages"`
+		Last          *string `json:"last_message_time"`
+	}
+	var s stats
+	if n, ok := flat.Int("num_conversations", row); ok {
+		s.Conversations = &n
+	}
+	if n, ok := flat.Int("num_messages", row); ok {
+		s.Messages = &n
+	}
+	if t := flat.Micros("last_message_time", row); t.Valid {
+		text := time.UnixMicro(t.At).UTC().Format(time.RFC3339Nano)
+		s.Last = &text
+	}
+	plain, sensitive := map[string]*string{}, []string{}
+	for _, v := range variables {
+		switch {
+		case v.Sensitive:
+			sensitive = append(sensitive, v.Name.String)
+		case v.Value.Valid:
+			plain[v.Name.String] = &v.Value.String
+		default:
+			plain[v.Name.String] = nil
+		}
+	}
+	for _, part := range []struct {
+		to    *[]byte
+		value any
+	}{{&r.Extras.Stats, s}, {&r.Extras.Variables, plain}, {&r.Extras.Sensitive, sensitive}} {
+		raw, err := json.Marshal(part.value)
+		if err != nil {
+			return fmt.Errorf("restore a kept user: %w", err)
+		}
+		*part.to = raw
+	}
+	if b, ok := flat.Bool("enable_actions_access", row); ok {
+		r.Extras.Actions = strconv.AppendBool(nil, b)
+	}
+	return nil
+}
+
+// PriorPreferences reads the preference columns of the version before from a batch of its _columns.
+func PriorPreferences(columns Columns) ([]PriorColumn, error) {
+	var out []PriorColumn
+	for i := range columns.Rows() {
+		declared, _ := columns.Bool("declared", i)
+		if columns.Text("table_name", i).String != schema.NameUsersFlat || declared {
+			continue
+		}
+		t, err := schema.ParseType(columns.Text("type", i).String)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, PriorColumn{
+			Column: schema.Column{
+				Name: columns.Text("column_name", i).String, Type: t, Origin: schema.Origin(columns.Text("origin", i).String),
+				Path: columns.Text("json_path", i).String, Comment: columns.Text("comment", i).String,
+			},
+			Typed: len(columns.Texts("types", i)) > 0,
+		})
+	}
+	return out, nil
+}

@@ -1,0 +1,232 @@
+package transform
+
+import (
+	"time"
+
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform/rawjson"
+)
+
+// ModelsState says how a user's context and models are known.
+type ModelsState string
+
+// The states, as users_flat._models_state has them.
+const (
+	Pending   ModelsState = "pending"   // never asked for, or not to be had so far
+	Fetched   ModelsState = "fetched"   // by a request of their own
+	Listed    ModelsState = "listed"    // the list item carried them
+	Forbidden ModelsState = "forbidden" // 403
+)
+
+// Text is a text cell; the zero value is NULL.
+type Text struct {
+	String string
+	Valid  bool
+}
+
+// Micros is a time in microseconds since 1970, UTC; Valid is false for NULL.
+type Micros struct {
+	At    int64
+	Valid bool
+}
+
+// MicrosOf is a time as a cell.
+func MicrosOf(t time.Time) Micros { return Micros{t.UnixMicro(), true} }
+
+// Defaults are the values of columns that an item does not give.
+type Defaults struct {
+	Scope  string // the organization asked, or the connection; with user_id it is a user's identity
+	Org    Text   // org_id
+	Region Text   // region_name
+}
+
+// Row is one user: the twelve columns and the bookkeeping that users_flat has beside them.
+type Row struct {
+	Scope     string
+	ID        Text // _id
+	Email     Text
+	FirstName Text
+	LastName  Text
+	Org       Text
+	Region    Text
+	Role      Text
+	UserID    string
+	UpdatedAt Micros
+	Observed  bool // UpdatedAt is when a run first saw this form; the API gave none
+
+	// JSON columns, as they are stored; nil is NULL. They may alias the record.
+	Preferences, Context, Models []byte
+
+	Extras     Extras
+	ExtrasHash int64 // of the extras and of what was quarantined
+
+	State       ModelsState
+	ModelsAt    Micros
+	FirstSeen   Micros
+	ChangedAt   Micros
+	StatsAtLast StatsHash // user_stats when the models were last fetched
+	LastSeen    string    // the last run that saw the user
+	ItemHash    Hash
+	ModelsHash  Hash
+}
+
+// Extras is what an item carries beside the twelve columns, as JSON; nil where absent.
+type Extras struct {
+	Stats, Variables, Sensitive, Actions []byte
+}
+
+// StatsHash is a hash of user_stats; Valid is false where there were none.
+type StatsHash struct {
+	Sum   int64
+	Valid bool
+}
+
+// Issue is a value that no typed column can hold, or a row without an identity.
+type Issue struct {
+	Row    bool // the whole item; else one cell
+	Path   string
+	Column string // empty for a row
+	Reason string
+	Raw    []byte
+}
+
+// Decode takes a list item apart. issues are the cells that could not be held. Models that the item does not carry and bookkeeping are left to
+// the caller. ok is false where the item has no usable user_id: then it belongs in quarantine whole.
+func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
+	f := split(item)
+	id, exact := rawjson.Unquote(f.userID)
+	if rawjson.KindOf(f.userID) != rawjson.String || id == "" || !exact {
+		return Row{}, nil, false
+	}
+	c := cells{report: func(i Issue) { issues = append(issues, i) }}
+	row = Row{
+		Scope: d.Scope, UserID: id,
+		ID: c.text(f.id, "_id"), Email: c.text(f.email, "email"), FirstName: c.text(f.first, "first_name"),
+		LastName: c.text(f.last, "last_name"), Org: c.text(f.org, "org_id"), Region: c.text(f.region, "region_name"),
+		Role: c.text(f.role, "role"), Preferences: c.json(f.preferences, "preferences"),
+		Extras: Extras{f.stats, f.variables, f.sensitive, f.actions},
+	}
+	if absent(f.org) {
+		row.Org = d.Org
+	}
+	if absent(f.region) {
+		row.Region = d.Region
+	}
+	row.UpdatedAt = c.time(f.updated, "updated_at", "$.updated_at")
+	row.Observed = absent(f.updated)
+	if f.context != nil || f.models != nil {
+		row.State = Listed
+		row.SetModels(c.json(f.context, "additional_context"), c.json(f.models, "user_models"))
+	}
+	row.ItemHash = row.hashItem()
+	row.ExtrasHash = row.Extras.sum(issues)
+	return row, issues, true
+}
+
+// DecodeModels takes the answer to a user_model request apart: its context and models as they are stored, nil where absent.
+func DecodeModels(answer []byte, report func(Issue)) (context, models []byte) {
+	c := cells{report: report}
+	_ = rawjson.Members(answer, func(key, value []byte) error { // the answer was validated when it came
+		switch string(key) {
+		case `"additional_context"`:
+			context = c.json(value, "additional_context")
+		case `"user_models"`:
+			models = c.json(value, "user_models")
+		}
+		return nil
+	})
+	return context, models
+}
+
+func absent(v []byte) bool { return v == nil || rawjson.KindOf(v) == rawjson.Null }
+
+// fields are the members of a list item that have a place in the tables. Of a name that comes twice, the last counts.
+type fields struct {
+	id, context, email, first, last, org, preferences, region, role, updated, userID, models []byte
+	stats, variables, sensitive, actions                                                     []byte
+}
+
+func split(item []byte) fields {
+	var f fields
+	var plainID []byte
+	_ = rawjson.Members(item, func(key, value []byte) error { // the item was validated when it came; what is no object has no fields
+		if dst := f.place(string(key)); dst != nil {
+			*dst = value
+		} else if string(key) == `"id"` {
+			plainID = value
+		}
+		return nil
+	})
+	if f.id == nil {
+		f.id = plainID
+	}
+	return f
+}
+
+func (f *fields) place(key string) *[]byte {
+	switch key {
+	case `"_id"`:
+		return &f.id
+	case `"additional_context"`:
+		return &f.context
+	case `"email"`:
+		return &f.email
+	case `"first_name"`:
+		return &f.first
+	case `"last_name"`:
+		return &f.last
+	case `"org_id"`:
+		return &f.org
+	case `"preferences"`:
+		return &f.preferences
+	case `"region_name"`:
+		return &f.region
+	case `"role"`:
+		return &f.role
+	case `"updated_at"`:
+		return &f.updated
+	case `"user_id"`:
+		return &f.userID
+	case `"user_models"`:
+		return &f.models
+	case `"user_stats"`:
+		return &f.stats
+	case `"nonsensitive_variables"`:
+		return &f.variables
+	case `"sensitive_variables"`:
+		return &f.sensitive
+	case `"enable_actions_access"`:
+		return &f.actions
+	}
+	return nil
+}
+
+// column is the row's value of a column of users but updated_at, for code that goes column by column.
+func (r *Row) column(c schema.Column) (v []byte, valid bool) {
+	text := func(t Text) ([]byte, bool) { return []byte(t.String), t.Valid }
+	switch c.Name {
+	case "_id":
+		return text(r.ID)
+	case "additional_context":
+		return r.Context, r.Context != nil
+	case "email":
+		return text(r.Email)
+	case "first_name":
+		return text(r.FirstName)
+	case "last_name":
+		return text(r.LastName)
+	case "org_id":
+		return text(r.Org)
+	case "preferences":
+		return r.Preferences, r.Preferences != nil
+	case "region_name":
+		return text(r.Region)
+	case "role":
+		return text(r.Role)
+	case "user_id":
+		return []byte(r.UserID), true
+	case "user_models":
+		return r.Models, r.Models != nil
+	}
+	panic("transform: users has no column " + c.Name)
+}
