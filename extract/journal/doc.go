@@ -1,0 +1,69 @@
+// Package journal keeps every answer of an API on disk, compressed, checksummed and fsynced, before anything uses it.
+//
+// It is the recorder under the HTTP client. A run that died is resumed by running the same code again with the journal answering first; a
+// replay is the same code with nothing but the journal. So whoever asks must ask the same things in the same order for each call, and the
+// journal gives back the same bytes, in the order in which they came.
+//
+// # Guarantees
+//
+//   - [Journal.Record] returns nil only when the answer would survive a power cut. Whatever was so acknowledged is there after a kill or a
+//     crash at any instant.
+//   - Answers that come at the same time share one fsync: whatever is waiting when an fsync ends, up to 64 entries or 4 MiB, is one block and
+//     the next fsync. Nobody waits for company.
+//   - The first write, fsync or rename that fails ends the journal: that Record and every later one return the error, and nothing more is
+//     acknowledged. The same goes for an answer that was there when the journal was opened and cannot be read any more.
+//   - Of an unfinished run, a torn tail (what a crash left of the last block, never acknowledged) is cut off and counted in [Report]. Damage
+//     anywhere else is a [*DamageError] that names file and byte.
+//   - A sealed run is whole to the bit: [Check] finds any flipped bit, any cut, any file too many or too few, and names the file.
+//   - Bodies stay on disk: an open journal takes about 100 bytes of memory for each answer it can still give, and a few blocks of cache.
+//   - Files are 0600 and folders 0700, whatever the umask. Only request lines, request bodies, status, content type, time and bodies are
+//     written: there is no field for a header, so none for a credential. Errors name files and positions, never contents.
+//
+// What it cannot know: a bit that flips in the last block of a run that was killed looks like that block torn by the crash, and is cut off
+// and reported as such. One process has a run open at a time; that is the warehouse lock's business, not this package's.
+//
+// # Resuming
+//
+// [Resume] hands out what earlier processes recorded, first in first out for each [extract.Call.ID]: a sweep that asks for a page twice gets
+// the two answers in their order. Answers recorded by this process are not handed out again by it. The answers of a sweep (kinds list, lookup,
+// sql, freddy_list) prove something only as one sequence, and a replay must be a prefix of it: leaving out just the old ones would leave a
+// sequence without its beginning. So once the oldest of them is over six hours old, all of them are set aside, and the new segment says so,
+// lest a later replay mixes the two sweeps. Everything else (models, roles, memories, profiles) is resumed however old.
+//
+// # Format
+//
+// A run is a folder named by the run's id:
+//
+//	00001.rcj 00002.rcj …   segments: one for each process that worked on the run
+//	seal.json               names the segments; there once the run is sealed
+//
+// A segment is a sequence of blocks, each of them two zstd frames (RFC 8878), so that `zstd -dc 00001.rcj` prints what is in it. The first is a
+// skippable frame of 48 bytes, the header; integers are little endian:
+//
+//	 0  4  0x184D2A57, the magic of a skippable frame
+//	 4  4  40, the bytes that follow
+//	 8  4  "RCJ" and the version, 1
+//	12  1  what it is: 1 preamble, 2 entries, 3 trailer
+//	13  1  codec of the payload: 0 a plain zstd frame
+//	14  2  entries in the block, 0 in a preamble and a trailer
+//	16  8  id of the segment, drawn at random when it is made
+//	24  4  number of the block in the segment, from 0
+//	28  4  payload's length
+//	32  4  payload's length decoded, at most 512 MiB
+//	36  4  CRC-32C of the payload
+//	40  4  reserved, 0
+//	44  4  CRC-32C of the 44 bytes before
+//
+// and the second, the payload, follows at once. Decoded it is, in the preamble (block 0, durable before the segment gets its name), one line of
+// JSON: the run's [Header], the segment's number, and the segment from which on sweep answers count. In a block of entries it is 1 to 64 of
+//
+//	{"type":"answer","org":"acme","kind":"list","method":"GET","path":"/v1/acme/users","query":"limit=100",
+//	 "status":200,"content_type":"application/json","at":"2025-03-01T02:00:00.123456Z","usable":true,"request":0,"body":5120}
+//
+// on one line, then that many bytes of the request's body, that many of the answer's, and a line feed. A note is
+// {"type":"note","name":…,"request":0,"body":…}. The trailer ends a segment whose process came to an orderly end, or whose tail was cut by
+// the next process; in a sealed run all have one, and the last one's says that the run is sealed. It is one line of JSON: blocks, entries,
+// size and SHA-256 of all bytes before it.
+//
+// Since each segment carries its own proof, [Rewrite] replaces one at a time, by one rename.
+package journal

@@ -1,0 +1,88 @@
+package journal
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// readBlock reads and decodes the block at off of an open segment file; what is not a whole block there is a *DamageError.
+func readBlock(f *os.File, off int64) (blockHeader, []byte, error) {
+	h, err := readHeader(f, off)
+	if err != nil {
+		return h, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return h, nil, fmt.Errorf("%w: %w", errRead, err)
+	}
+	if off+h.size() > info.Size() {
+		return h, nil, damaged(f.Name(), off, errShort)
+	}
+	payload := make([]byte, h.Payload)
+	if _, err := f.ReadAt(payload, off+headerSize); err != nil {
+		return h, nil, fmt.Errorf("%w: %w", errRead, err)
+	}
+	raw, err := h.decodePayload(nil, payload)
+	if err != nil {
+		return h, nil, damaged(f.Name(), off, err)
+	}
+	return h, raw, nil
+}
+
+func readHeader(f *os.File, off int64) (blockHeader, error) {
+	b := make([]byte, headerSize)
+	n, err := f.ReadAt(b, off)
+	if err != nil && err != io.EOF {
+		return blockHeader{}, fmt.Errorf("%w: %w", errRead, err)
+	}
+	h, err := decodeHeader(b[:n])
+	if err != nil {
+		return h, damaged(f.Name(), off, err)
+	}
+	return h, nil
+}
+
+// readPreamble reads the first block of the segment at path.
+func readPreamble(path string) (preamble, error) {
+	var p preamble
+	f, err := os.Open(path)
+	if err != nil {
+		return p, fmt.Errorf("%w: %w", errRead, err)
+	}
+	defer f.Close()
+	h, raw, err := readBlock(f, 0)
+	if err == nil && h.Type != preambleBlock {
+		err = damaged(path, 0, errPreamble)
+	}
+	if err != nil {
+		return p, err
+	}
+	if err := strictJSON(raw, &p); err != nil {
+		return p, damaged(path, 0, err)
+	}
+	return p, nil
+}
+
+// endsSealed hops from header to header through the segment at path and says whether it has a trailer that seals the run. Whatever is wrong
+// with it is for a walk to find.
+func endsSealed(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for off := int64(0); ; {
+		h, err := readHeader(f, off)
+		if err != nil {
+			return false
+		}
+		if h.Type != trailerBlock {
+			off += h.size()
+			continue
+		}
+		var t trailer
+		_, raw, err := readBlock(f, off)
+		return err == nil && strictJSON(raw, &t) == nil && t.Sealed
+	}
+}

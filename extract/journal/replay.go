@@ -1,0 +1,89 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"path/filepath"
+
+	"github.com/rollcall-data/rollcall/extract"
+)
+
+// Recorded returns the next usable answer to c that was recorded before this journal was opened, each one once and in the order in which they
+// came; its Body is the caller's, its Replayed true. False says that there is none left: ask the server. It is false, too, if the answer
+// cannot be read; then the journal has failed, the next Record returns the reason, and [Journal.Err] has it.
+func (j *Journal) Recorded(c extract.Call) (extract.Answer, bool) {
+	x := j.others
+	if inSweep(c.Kind) {
+		x = j.sweeps
+	}
+	id := c.ID()
+	k := keyOf(id)
+	j.mu.Lock()
+	p, ok := x.take(k)
+	j.mu.Unlock()
+	if !ok {
+		return extract.Answer{}, false
+	}
+	a, err := j.answer(id, p)
+	if err != nil {
+		j.fail(err)
+		return extract.Answer{}, false
+	}
+	return a, true
+}
+
+// answer reads the answer at p to the call of that ID.
+func (j *Journal) answer(id string, p place) (extract.Answer, error) {
+	s := j.spots[p.block]
+	raw, err := j.cache.get(p.block, int64(s.raw))
+	if err != nil {
+		return extract.Answer{}, err
+	}
+	damage := func(err error) error {
+		return damaged(filepath.Join(j.dir, j.segments[s.segment].name), s.off, err)
+	}
+	if int64(p.off) >= int64(len(raw)) {
+		return extract.Answer{}, damage(errEntries)
+	}
+	e, _, err := (&decoder{}).entry(raw[p.off:])
+	if err != nil {
+		return extract.Answer{}, damage(err)
+	}
+	if e.Call.ID() != id {
+		return extract.Answer{}, damage(errEntries)
+	}
+	a := e.Answer
+	a.Body, a.Replayed = bytes.Clone(a.Body), true
+	return a, nil
+}
+
+// Noted returns the value of the last note of that name, of this process or an earlier one, and false if there is none.
+func (j *Journal) Noted(name string) (json.RawMessage, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	v, ok := j.notes[name]
+	return bytes.Clone(v), ok
+}
+
+// Each calls fn for every answer and note of the run in the order in which they were recorded, unusable and set aside ones included, up to
+// the last that was durable when the call began. The entry's bytes are fn's only until it returns. What fn returns ends Each and is returned.
+func (j *Journal) Each(ctx context.Context, fn func(Entry) error) error {
+	for i, s := range j.segments {
+		end := s.end
+		if j.writing != nil && i == len(j.segments)-1 {
+			end = j.durable.Load()
+		}
+		_, err := walk{path: filepath.Join(j.dir, s.name), limit: end}.run(ctx, func(b *block) error {
+			return b.entries(func(_ int, e Entry) error {
+				e.Segment = s.name
+				e.SetAside = i+1 < j.sweepsFrom && inSweep(e.Call.Kind)
+				return fn(e)
+			})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
