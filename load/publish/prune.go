@@ -3,35 +3,66 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // RunRecord is the path of a run's record.
 func (w *Warehouse) RunRecord(run string) string { return filepath.Join(w.dir, runsName, run+".json") }
 
-// Prune removes the oldest versions beyond keep. The current one stays whatever its age. It returns the runs whose versions are gone.
-func (w *Warehouse) Prune(keep int) ([]string, error) {
+// Fate is what Prune did with a version.
+type Fate struct {
+	Run     string
+	Removed bool
+	Why     string
+}
+
+// Prune removes the oldest versions beyond keep, but for the current one and those that somebody has open in DuckDB. The caller holds the
+// lock. Versions are named oldest first.
+func (w *Warehouse) Prune(keep int) ([]Fate, error) {
 	runs, err := w.Versions()
-	if err != nil || len(runs) <= keep {
+	if err != nil {
 		return nil, err
 	}
 	current, err := w.Current()
 	if err != nil && !errors.Is(err, ErrNoVersion) {
 		return nil, err
 	}
-	var gone []string
+	var fates []Fate
+	left := len(runs)
 	for _, run := range runs {
-		if len(runs)-len(gone) <= keep {
-			break
+		f := Fate{Run: run}
+		dir := filepath.Join(w.dir, versionsName, run)
+		switch {
+		case run == current.Run:
+			f.Why = "current"
+		case left <= keep:
+			f.Why = fmt.Sprintf("among the newest %d", keep)
+		case openElsewhere(filepath.Join(dir, databaseName)):
+			f.Why = "open in DuckDB"
+		default:
+			if err := os.RemoveAll(dir); err != nil {
+				return fates, fmt.Errorf("remove version %s: %w", run, err)
+			}
+			f.Removed, f.Why = true, fmt.Sprintf("older than the newest %d", keep)
+			left--
 		}
-		if run == current.Run {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(w.dir, versionsName, run)); err != nil {
-			return gone, fmt.Errorf("remove version %s: %w", run, err)
-		}
-		gone = append(gone, run)
+		fates = append(fates, f)
 	}
-	return gone, nil
+	return fates, nil
+}
+
+// openElsewhere tells whether another process has a DuckDB file open: DuckDB holds a lock on what it has open. The file must not be open in
+// this process, whose lock this would drop.
+func openElsewhere(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // read only
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
+	return unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock) == nil && lock.Type != unix.F_UNLCK
 }

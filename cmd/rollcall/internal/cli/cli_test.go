@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
+	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/load/publish"
+)
+
+func TestExitCodes(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("anything"), 1},
+		{&duckdb.SQLError{Message: "m"}, 1},
+		{&extract.UnavailableError{}, 1},
+		{fmt.Errorf("publish: %w", syscall.ENOSPC), 1},
+		{ErrAttention, 3},
+		{fmt.Errorf("runs: %w", publish.ErrNoVersion), 10},
+		{fmt.Errorf("sync: %w", &publish.LockedError{}), 11},
+		{fmt.Errorf("list: %w", &extract.RefusedError{Status: 401}), 12},
+		{&config.NoCredentialsError{Source: config.Amigo}, 12},
+		{&UsageError{Message: "m"}, 64},
+		{&config.FieldError{Key: "rpm"}, 64},
+		{&config.FileError{Path: "f"}, 64},
+		{fmt.Errorf("list: %w", context.Canceled), 130},
+		{errors.Join(errors.New("close"), ErrInterrupted), 130},
+	} {
+		if got := ExitCode(tt.err); got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestPrintError(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("plain"), "error: plain\n"},
+		{errors.Join(errors.New("one"), errors.New("two")), "error: one; two\n"},
+		{errors.New("red \x1b[31m and\r\nmore\n"), `error: red \x1b[31m and; more` + "\n"},
+		{&UsageError{Message: "bad", Advice: []string{"good", "  LINE 1: x "}}, "error: bad\nhint: good\nhint:   LINE 1: x\n"},
+		{fmt.Errorf("write: %w", syscall.ENOSPC), "error: write: no space left on device\nhint: free some space, then run it again: it goes on from here; rollcall gc removes what retention no longer keeps\n"},
+		{publish.ErrNoVersion, "error: no version has been published here\nhint: rollcall sync publishes one (rollcall sync --sandbox, without an account); --warehouse names another folder\n"},
+		{fmt.Errorf("sweep: %w", context.Canceled), "error: interrupted\n"},
+		{ErrAttention, ""},
+	} {
+		var b strings.Builder
+		PrintError(&b, tt.err)
+		if b.String() != tt.want {
+			t.Errorf("%v:\n got %q\nwant %q", tt.err, b.String(), tt.want)
+		}
+	}
+}
+
+// notices is a writer that tells when something was written.
+type notices struct {
+	mu  sync.Mutex
+	got chan struct{}
+	b   bytes.Buffer
+}
+
+func (n *notices) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.b.Write(p)
+	n.got <- struct{}{}
+	return len(p), nil
+}
+
+func TestTheFirstSignalCancelsTheSecondAborts(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		messages := &notices{got: make(chan struct{}, 1)}
+		aborted := make(chan int, 1)
+		ctx, stop := Interruptible(context.Background(), messages, func(code int) { aborted <- code })
+		send := func() {
+			t.Helper()
+			if err := syscall.Kill(os.Getpid(), sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send()
+		<-ctx.Done()
+		if !errors.Is(context.Cause(ctx), ErrInterrupted) {
+			t.Errorf("%s: cause %v", sig, context.Cause(ctx))
+		}
+		<-messages.got
+		send()
+		if code := <-aborted; code != ExitInterrupted {
+			t.Errorf("%s: aborted with %d", sig, code)
+		}
+		stop()
+	}
+}
+
+func TestWithoutASignalNothingIsCancelled(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	ctx, stop := Interruptible(context.Background(), &strings.Builder{}, func(int) { t.Error("aborted") })
+	if ctx.Err() != nil {
+		t.Error(ctx.Err())
+	}
+	stop()
+	if errors.Is(context.Cause(ctx), ErrInterrupted) {
+		t.Error("the end of the command looks like an interruption")
+	}
+}
+
+func TestLogs(t *testing.T) {
+	for _, tt := range []struct {
+		level, format string
+		terminal      bool
+		json          bool
+	}{
+		{"info", "auto", false, true}, {"info", "auto", true, false}, {"info", "json", true, true}, {"info", "console", false, false},
+	} {
+		var b strings.Builder
+		l := NewLogger(Stream{Writer: &b, Terminal: tt.terminal}, tt.level, tt.format)
+		l.Debug().Msg("hidden")
+		l.Info().Str("org", "acme\x1b[31m").Msg("shown")
+		var doc map[string]any
+		isJSON := json.Unmarshal([]byte(b.String()), &doc) == nil
+		if isJSON != tt.json || strings.Contains(b.String(), "hidden") || !strings.Contains(b.String(), "shown") || strings.Contains(b.String(), "\x1b") {
+			t.Errorf("%+v: %q", tt, b.String())
+		}
+	}
+}
+
+func TestProgressOnATerminal(t *testing.T) {
+	var b strings.Builder
+	p := NewProgress(Stream{Writer: &b, Terminal: true, Width: 80})
+	p.Update("users", "users", 100, 0)
+	if got := b.String(); !strings.Contains(got, "users") || !strings.Contains(got, "100") {
+		t.Errorf("unknown total: %q", got)
+	}
+	b.Reset()
+	p.Update("models", "models", 1, 400)
+	if got := b.String(); !strings.Contains(got, "models") || !strings.Contains(got, "1/400") {
+		t.Errorf("known total: %q", got)
+	}
+	b.Reset()
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	p.Wait(noon, 100*time.Millisecond)
+	if b.Len() != 0 {
+		t.Errorf("a short wait: %q", b.String())
+	}
+	p.Wait(noon, 23*time.Second)
+	if got := b.String(); !strings.Contains(got, "models (waiting for the rate limit until 12:00:23)") {
+		t.Errorf("a wait: %q", got)
+	}
+	b.Reset()
+	if _, err := p.Write([]byte("a line of the log\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); !strings.HasSuffix(got, "a line of the log\n") || !strings.HasPrefix(got, "\r") {
+		t.Errorf("the bar is not out of the way: %q", got)
+	}
+	p.Update("models", "models", 500, 450) // more than there are, and more than there were
+	p.Close()
+	b.Reset()
+	p.Close()
+	if b.Len() != 0 {
+		t.Errorf("closed twice: %q", b.String())
+	}
+}
+
+func TestProgressElsewhereShowsNothing(t *testing.T) {
+	var b strings.Builder
+	p := NewProgress(Stream{Writer: &b})
+	p.Update("users", "users", 1, 2)
+	p.Wait(time.Now(), time.Minute)
+	p.Close()
+	if d := cmp.Diff("", b.String()); d != "" {
+		t.Error(d)
+	}
+	if n, err := p.Write([]byte("log\n")); n != 4 || err != nil || b.String() != "log\n" {
+		t.Errorf("%d, %v, %q", n, err, b.String())
+	}
+}
+
+func TestProgressLeaksNothing(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	p := NewProgress(Stream{Writer: &strings.Builder{}, Terminal: true})
+	p.Update("users", "users", 1, 0)
+	p.Close()
+}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Stream is a standard stream.
+type Stream struct {
+	io.Writer
+	Terminal bool
+	Width    int  // columns of the terminal; 0: unknown
+	Color    bool // a terminal whose user does not ask for none (NO_COLOR)
+}
+
+// NewLogger makes the command's logger: level is debug, info, warn or error; format console, json, or auto, which is console on a terminal.
+func NewLogger(to Stream, level, format string) zerolog.Logger {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		l = zerolog.InfoLevel
+	}
+	var w io.Writer = to
+	if format == "console" || format == "auto" && to.Terminal {
+		w = zerolog.ConsoleWriter{Out: to, NoColor: !to.Color, TimeFormat: time.TimeOnly}
+	}
+	return zerolog.New(w).Level(l).With().Timestamp().Logger()
+}
+
+// WantsColor follows the convention of NO_COLOR (set, and not empty) and of dumb terminals.
+func WantsColor(terminal bool) bool {
+	return terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxPage       = 100    // the documented cap of the list's limit, api/amigo.md §2.1
+	maxOffsetPage = 10_000 // servers of the offset dialect name none
+)
+
+// checkPath refuses what the system or DuckDB cannot open: DuckDB takes what follows a question mark for settings.
+func checkPath(p string) error {
+	switch {
+	case strings.TrimSpace(p) == "":
+		return errors.New("names no file or folder")
+	case strings.ContainsFunc(p, unicode.IsControl):
+		return errors.New("holds a control character")
+	case strings.Contains(p, "?"):
+		return errors.New("holds a question mark, which DuckDB cannot open")
+	}
+	return nil
+}
+
+// checkOrg keeps an organization one segment of a URL's path and one line of a log.
+func checkOrg(org string) error {
+	switch {
+	case strings.TrimSpace(org) == "":
+		return errors.New("names no organization")
+	case strings.ContainsFunc(org, unicode.IsControl) || !utf8.ValidString(org):
+		return errors.New("holds a control character")
+	case strings.ContainsAny(org, `/\`):
+		return errors.New("holds a slash")
+	case org == "." || org == "..":
+		return errors.New("is no organization")
+	}
+	return nil
+}
+
+func checkGroup(g string) error {
+	if strings.ContainsFunc(g, unicode.IsControl) || strings.ContainsAny(g, "/:") {
+		return errors.New("is no name of a group")
+	}
+	return nil
+}
+
+// checkBaseURL allows https anywhere, and http where nobody can listen in. The URL carries no user, which would be a secret
+// in the wrong place.
+func checkBaseURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return errors.New("must be a URL such as https://api.amigo.ai")
+	case u.User != nil:
+		return errors.New("must not carry a user or password")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("must not carry a query or fragment")
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	case u.Scheme == "http":
+		return errors.New("must be https: plain http is for this machine only")
+	}
+	return errors.New("must be an https URL")
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// validate holds what no value shows by itself.
+func (c *Config) validate() error {
+	if c.PageSize > maxPage && c.Paging != PagingOffset {
+		return c.fieldError("page_size", "is more than 100, the most the API gives a page; larger ones need --paging offset")
+	}
+	return nil
+}
+
+// RequireSource says whether there is somebody to ask: Amigo needs an organization.
+func (c *Config) RequireSource() error {
+	if c.Source != Freddy && len(c.Orgs) == 0 {
+		return &FieldError{Key: "org", Reason: "no organization is named", hints: []string{
+			"name one with --org, AMIGO_ORGANIZATION_ID or org: in the configuration",
+			"to try rollcall without an account: rollcall sync --sandbox",
+		}}
+	}
+	return nil
+}
+
+// fieldError is about a key's value in force.
+func (c *Config) fieldError(key, reason string) error {
+	k, _ := findKey(key)
+	return &FieldError{Key: key, Value: showText(k.field.show(c)), Origin: c.origins[key], Reason: reason}
+}

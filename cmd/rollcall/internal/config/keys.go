@@ -1,0 +1,118 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-data/rollcall/extract"
+)
+
+// Scope says which commands a key concerns, and so where it is a flag.
+type Scope uint8
+
+// The scopes.
+const (
+	EveryCommand   Scope = iota // a flag of every command
+	SourceCommands              // a flag of sync, backfill, plan and doctor
+	FileOnly                    // no flag: file and environment
+	Secret                      // no flag, and the file may only say where it is
+)
+
+// A Key is one setting: its name, what it does, and its place in a Config.
+type Key struct {
+	Name  string // snake_case, as in the file
+	Usage string // one line, for help and the JSON Schema
+	Scope Scope
+	env   []string // names beside ROLLCALL_…
+	field field
+}
+
+// Flag is the key as a flag: page-size. It is a flag only where the scope says so.
+func (k Key) Flag() string { return strings.ReplaceAll(k.Name, "_", "-") }
+
+// Env are the variables that set the key, the winning one first.
+func (k Key) Env() []string {
+	return append([]string{"ROLLCALL_" + strings.ToUpper(k.Name)}, k.env...)
+}
+
+// Choices are the values the key can take, where they can be counted.
+func (k Key) Choices() []string { return k.field.choices }
+
+// Keys are all settings, in the order in which people look for them.
+func Keys() []Key { return slices.Clone(keys) }
+
+var keys = []Key{
+	{Name: "warehouse", Scope: EveryCommand, Usage: "folder of the versions, journals and run records",
+		field: path(func(c *Config) *string { return &c.Warehouse })},
+
+	{Name: "source", Scope: SourceCommands, Usage: "API the users come from",
+		field: choice(func(c *Config) *Source { return &c.Source }, Amigo, AmigoSQL, Freddy)},
+	{Name: "base_url", Scope: SourceCommands, Usage: "the API's address: https, or http to this machine (default: the source's own)",
+		env:   []string{"AMIGO_BASE_URL", "FREDDY_BASE_URL"},
+		field: text(func(c *Config) *string { return &c.BaseURL }, checkBaseURL)},
+	{Name: "org", Scope: SourceCommands, Usage: "organization to ask; may be repeated",
+		env:   []string{"AMIGO_ORGANIZATION_ID"},
+		field: list(func(c *Config) *[]string { return &c.Orgs }, checkOrg)},
+	{Name: "paging", Scope: SourceCommands, Usage: "how the user list is paged",
+		field: choice(func(c *Config) *Paging { return &c.Paging }, PagingAuto, PagingToken, PagingOffset)},
+	{Name: "page_size", Scope: SourceCommands, Usage: "users a page: 1 to 100, with --paging offset up to 10000",
+		field: integer(func(c *Config) *int { return &c.PageSize }, 1, maxOffsetPage)},
+	{Name: "rpm", Scope: SourceCommands, Usage: "requests a minute to each endpoint: a number, auto (documented limits and the server's headers) or none",
+		field: rate(func(c *Config) *extract.RPM { return &c.RPM })},
+	{Name: "models", Scope: SourceCommands, Usage: "whose models to fetch: auto (those that can have changed), all or none",
+		field: choice(func(c *Config) *Models { return &c.Models }, ModelsAuto, ModelsAll, ModelsNone)},
+	{Name: "model_budget", Scope: SourceCommands, Usage: "time a run may spend on models",
+		field: duration(func(c *Config) *time.Duration { return &c.ModelBudget }, time.Nanosecond)},
+	{Name: "model_max_age", Scope: SourceCommands, Usage: "age no user's models should pass",
+		field: duration(func(c *Config) *time.Duration { return &c.ModelMaxAge }, time.Nanosecond)},
+	{Name: "max_delete_percent", Scope: SourceCommands, Usage: "hold deletions when they are more than this share of the users (a single one never is)",
+		field: percent(func(c *Config) *float64 { return &c.MaxDeletePercent })},
+	{Name: "accept_deletes", Scope: SourceCommands, Usage: "let held deletions through this once",
+		field: boolean(func(c *Config) *bool { return &c.AcceptDeletes })},
+	{Name: "allow_empty", Scope: SourceCommands, Usage: "an empty list may be certified (a lost permission looks the same)",
+		field: boolean(func(c *Config) *bool { return &c.AllowEmpty })},
+
+	{Name: "memories", Scope: FileOnly, Usage: "fill the table user_memories: one request a user more",
+		field: boolean(func(c *Config) *bool { return &c.Memories })},
+	{Name: "sort_key_immutable", Scope: FileOnly, Usage: "e-mail addresses never change in this organization: one pass over the list can prove a sweep",
+		field: boolean(func(c *Config) *bool { return &c.SortKeyImmutable })},
+	{Name: "keep_versions", Scope: FileOnly, Usage: "versions kept",
+		field: integer(func(c *Config) *int { return &c.KeepVersions }, 1, 100_000)},
+	{Name: "keep_journal", Scope: FileOnly, Usage: "age to which journals are kept whole",
+		field: duration(func(c *Config) *time.Duration { return &c.KeepJournal }, 0)},
+	{Name: "share_group", Scope: FileOnly, Usage: "group that may read versions",
+		field: text(func(c *Config) *string { return &c.ShareGroup }, checkGroup)},
+
+	{Name: "log_level", Scope: EveryCommand, Usage: "least severe log lines shown",
+		field: choice(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
+	{Name: "log_format", Scope: EveryCommand, Usage: "log format; auto: console on a terminal, else json",
+		field: choice(func(c *Config) *string { return &c.LogFormat }, "auto", "console", "json")},
+
+	{Name: "amigo_api_key", Scope: Secret, Usage: "API key, exchanged for a token",
+		env: []string{"AMIGO_API_KEY"}, field: secret(func(c *Config) *Credential { return &c.AmigoAPIKey })},
+	{Name: "amigo_api_key_id", Scope: Secret, Usage: "id of the API key",
+		env: []string{"AMIGO_API_KEY_ID"}, field: identifier(func(c *Config) *Credential { return &c.AmigoAPIKeyID })},
+	{Name: "amigo_user_id", Scope: Secret, Usage: "user to sign in as with the API key",
+		env: []string{"AMIGO_USER_ID"}, field: identifier(func(c *Config) *Credential { return &c.AmigoUserID })},
+	{Name: "amigo_token", Scope: Secret, Usage: "bearer token, used as it is instead of a key",
+		env: []string{"AMIGO_TOKEN"}, field: secret(func(c *Config) *Credential { return &c.AmigoToken })},
+	{Name: "freddy_api_key", Scope: Secret, Usage: "API key of Freddy",
+		env: []string{"FREDDY_API_KEY"}, field: secret(func(c *Config) *Credential { return &c.FreddyAPIKey })},
+}
+
+func findKey(name string) (Key, bool) {
+	i := slices.IndexFunc(keys, func(k Key) bool { return k.Name == name })
+	if i < 0 {
+		return Key{}, false
+	}
+	return keys[i], true
+}
+
+// quotable is the text of a value as a message may repeat it: nothing of a secret, nor of a URL that carries one.
+func (k Key) quotable(text string) string {
+	if k.field.secret || k.Name == "base_url" && strings.Contains(text, "@") {
+		return ""
+	}
+	return text
+}

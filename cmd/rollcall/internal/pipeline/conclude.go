@@ -1,0 +1,68 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/load/publish"
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform"
+)
+
+// conclude publishes a version where the tables changed, and sums the run up.
+func (r *run) conclude(ctx context.Context, d *decisions) (*Summary, error) {
+	s := &d.summary
+	if d.dirty || r.always {
+		if err := r.publish(ctx, d); err != nil {
+			return s, err
+		}
+	}
+	s.Requests, s.BytesReceived = r.tally.snapshot()
+	s.Version = r.currentVersion()
+	return s, nil
+}
+
+// publish builds a version and makes it current.
+func (r *run) publish(ctx context.Context, d *decisions) (err error) {
+	learned := r.prefs.Columns()
+	prefs := make([]schema.Column, len(learned))
+	for i, c := range learned {
+		prefs[i] = c.Column
+	}
+	if r.prefs.Full() {
+		r.o.Log.Warn().Int("columns", len(prefs)).Msg("too many different preferences: those beyond are in users.preferences alone")
+	}
+	tables := schema.Tables(prefs, false)
+	building, err := r.wh.Begin(ctx, r.id, tables, r.mem, duckdb.Settings{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, building.Abort()) }()
+	b := &build{run: r, d: d, tables: tables, prefs: learned, out: building, nulls: map[string][]int64{}, rows: map[string]int64{}}
+	if err := b.fill(ctx); err != nil {
+		return err
+	}
+	d.settle()
+	d.summary.Published = true
+	d.summary.Version = &r.id
+	r.progress("verify", 0, 0)
+	_, err = building.Publish(publish.Details{DataRun: r.dataRun(), Base: r.prior.version.Run, Created: r.clock, Summary: d.summary}, nil)
+	if err != nil {
+		d.summary.Published = false
+	}
+	return err
+}
+
+// dataRun is the run whose answers the tables show: the journal's.
+func (r *run) dataRun() string { return r.journal.Header().Run }
+
+// runRow is the run's row of _runs.
+func (r *run) runRow(s *Summary) transform.RunRow {
+	return transform.RunRow{
+		ID: r.dataRun(), Started: transform.MicrosOf(r.clock), Status: string(s.Status), Certified: s.Certificate.Certified, Proof: s.Certificate.Proof,
+		Reasons: s.Certificate.Reasons, As: s.Certificate.As, Source: s.Source, Orgs: s.Orgs, Users: s.Users, Added: s.Added, Changed: s.Changed,
+		Deleted: s.Deleted, DeletesHeld: s.DeletesHeld, QuarantinedRows: s.QuarantinedRows, QuarantinedCells: s.QuarantinedCells,
+		Sweeps: int64(s.Sweeps), Shifts: int64(s.Shifts), UsersSHA256: s.Certificate.UsersSHA256,
+	}
+}

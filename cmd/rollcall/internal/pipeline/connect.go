@@ -1,0 +1,133 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
+	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/amigo"
+	"github.com/rollcall-data/rollcall/extract/sweep"
+	"github.com/rollcall-data/rollcall/transform"
+)
+
+// source is one organization of an API.
+type source interface {
+	Page(ctx context.Context, q sweep.Query) (sweep.Page, error)
+	Lookup(ctx context.Context, ids []string) ([]sweep.Item, error)
+	Model(ctx context.Context, userID string) (amigo.Model, error)
+	Roles(ctx context.Context) ([]json.RawMessage, error)
+}
+
+// target is an organization to extract.
+type target struct {
+	name   string
+	source source
+}
+
+// connect makes the client and a source for each organization.
+func (r *run) connect() (*extract.Client, []target, error) {
+	o := extract.Options{
+		BaseURL: r.cfg.BaseURL, Hosts: amigo.Hosts(), RPM: r.cfg.RPM, Limits: amigo.Limits(), Offline: r.offline,
+		Concurrency: modelWorkers + 1, Hooks: r.tally.hooks(r),
+	}
+	if r.journal != nil { // a plan has none
+		o.Recorder = r.journal
+	}
+	if !r.offline {
+		o.Auth = amigo.NewKeyAuth(amigo.Credentials{Key: r.creds.AmigoAPIKey, KeyID: r.creds.AmigoAPIKeyID, UserID: r.creds.AmigoUserID})
+		if r.creds.AmigoToken != "" {
+			o.Auth = extract.Bearer(r.creds.AmigoToken)
+		}
+	}
+	client, err := extract.NewClient(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	var targets []target
+	for _, org := range r.cfg.Orgs {
+		targets = append(targets, target{org, amigo.New(client, amigo.Options{Org: org, Paging: dialect(r.cfg.Paging)})})
+	}
+	return client, targets, nil
+}
+
+// identity is who asks: the user signed in as, or whom a token names.
+func (r *run) identity() string {
+	if r.creds.AmigoToken == "" {
+		return r.creds.AmigoUserID
+	}
+	parts := strings.Split(r.creds.AmigoToken.Reveal(), ".")
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	if len(parts) == 3 {
+		if payload, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil && json.Unmarshal(payload, &claims) == nil && claims.Subject != "" {
+			return claims.Subject
+		}
+	}
+	return "bearer token"
+}
+
+func dialect(p config.Paging) sweep.Dialect {
+	switch p {
+	case config.PagingToken:
+		return sweep.Token
+	case config.PagingOffset:
+		return sweep.Offset
+	}
+	return sweep.Auto
+}
+
+// defaults are what an organization's items do not say themselves.
+func (r *run) defaults(org string) transform.Defaults {
+	region := amigo.Region(r.cfg.BaseURL)
+	return transform.Defaults{Scope: org, Org: transform.Text{String: org, Valid: true}, Region: transform.Text{String: region, Valid: region != ""}}
+}
+
+// tally counts requests as they are made.
+type tally struct {
+	mu       sync.Mutex
+	requests Requests
+	bytes    int64
+}
+
+func (t *tally) hooks(r *run) extract.Hooks {
+	count := func(field func() *int) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		*field()++
+	}
+	return extract.Hooks{
+		OnRequest: func(k extract.Kind, _ string) { count(func() *int { return t.requests.of(k) }) },
+		OnAnswer: func(k extract.Kind, org string, status, bytes int, took time.Duration, replayed bool) {
+			t.mu.Lock()
+			if replayed {
+				t.requests.Replayed++
+			} else {
+				t.bytes += int64(bytes)
+			}
+			t.mu.Unlock()
+			r.o.Log.Debug().Str("endpoint", string(k)).Str("org", org).Int("status", status).Int("bytes", bytes).Dur("took", took).Bool("replayed", replayed).
+				Msg("answer")
+		},
+		OnRetry: func(k extract.Kind, org, reason string, wait time.Duration) {
+			count(func() *int { return &t.requests.Retried })
+			r.o.Log.Warn().Str("endpoint", string(k)).Str("org", org).Str("reason", reason).Dur("wait", wait).Msg("asking again")
+		},
+		OnThrottle: func(k extract.Kind, org string, wait time.Duration) {
+			count(func() *int { return &t.requests.Throttled })
+			r.o.Log.Warn().Str("endpoint", string(k)).Str("org", org).Dur("wait", wait).Msg("throttled by the server")
+		},
+		OnWait: func(k extract.Kind, org string, wait time.Duration) { r.waiting(wait) },
+	}
+}
+
+func (t *tally) snapshot() (Requests, int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.requests, t.bytes
+}

@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
+	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/journal"
+	"github.com/rollcall-data/rollcall/load/publish"
+	"github.com/rollcall-data/rollcall/transform"
+)
+
+// noteWhole marks a journal that has every answer of its run, so that the run can be replayed. Retention drops the note with the answers.
+const noteWhole = "whole"
+
+// Kept is what retention kept or removed, and why.
+type Kept struct {
+	What    string `json:"what"` // version or journal
+	Run     string `json:"run"`
+	Removed bool   `json:"removed"`
+	Why     string `json:"why"`
+}
+
+// CollectGarbage removes what the warehouse no longer keeps: versions beyond keep_versions that nobody reads, and of journals older than
+// keep_journal everything but the answers that users' models in the current version come from, so that a replay can always rebuild the
+// present. The caller holds the lock.
+func CollectGarbage(ctx context.Context, c *config.Config, wh *publish.Warehouse, now time.Time) ([]Kept, error) {
+	var out []Kept
+	fates, err := wh.Prune(c.KeepVersions)
+	for _, f := range fates {
+		out = append(out, Kept{"version", f.Run, f.Removed, f.Why})
+	}
+	if err != nil {
+		return out, err
+	}
+	thinned, err := thinJournals(ctx, wh, now.Add(-c.KeepJournal))
+	return append(out, thinned...), err
+}
+
+func (r *run) retain(ctx context.Context) error {
+	kept, err := CollectGarbage(ctx, r.cfg, r.wh, r.began)
+	for _, k := range kept {
+		if k.Removed {
+			r.o.Log.Debug().Str("what", k.What).Str("run", k.Run).Str("why", k.Why).Msg("removed")
+		}
+	}
+	return err
+}
+
+// modelKey is one answer about a user's models.
+type modelKey struct {
+	identity
+	at int64 // microseconds
+}
+
+// thinJournals drops from the sealed journals of runs before cutoff what the present does not rest on.
+func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time) ([]Kept, error) {
+	runs, err := journal.List(wh.Journal())
+	if err != nil {
+		return nil, err
+	}
+	current, err := wh.Current()
+	if err != nil {
+		return nil, nil //nolint:nilerr // nothing published: every journal is still wanted
+	}
+	var out []Kept
+	var live map[modelKey]bool
+	for _, info := range runs {
+		if !info.Sealed || !info.Started.Before(cutoff) {
+			continue
+		}
+		if info.Run == current.Manifest.DataRun {
+			out = append(out, Kept{"journal", info.Run, false, "the current version shows it"})
+			continue
+		}
+		if live == nil {
+			if live, err = liveModels(ctx, current); err != nil {
+				return out, err
+			}
+		}
+		k, err := thin(ctx, info, live)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// liveModels are the answers that the models of a version come from.
+func liveModels(ctx context.Context, v publish.Version) (map[modelKey]bool, error) {
+	p, err := loadPrior(ctx, v, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	live := map[modelKey]bool{}
+	for i := range p.rows {
+		if r := &p.rows[i]; r.ModelsAt.Valid {
+			live[modelKey{identity{r.Scope, r.UserID}, r.ModelsAt.At}] = true
+		}
+	}
+	return live, nil
+}
+
+func thin(ctx context.Context, info journal.RunInfo, live map[modelKey]bool) (Kept, error) {
+	left := 0
+	_, err := journal.Rewrite(ctx, info.Dir, func(e journal.Entry) (journal.Entry, bool, error) {
+		id, ok := modelAnswered(e)
+		keep := ok && live[modelKey{id, transform.MicrosOf(e.Answer.At).At}]
+		if keep {
+			left++
+		}
+		return e, keep, nil
+	})
+	if err != nil {
+		return Kept{}, err
+	}
+	if left > 0 {
+		return Kept{"journal", info.Run, false, "the models of live users come from it; everything else of it is gone"}, nil
+	}
+	return Kept{"journal", info.Run, true, "older than keep_journal, and nothing rests on it"}, journal.Remove(info.Dir)
+}
+
+// modelAnswered is whose models an entry has; ok is false for anything else.
+func modelAnswered(e journal.Entry) (id identity, ok bool) {
+	if !e.Usable || e.Call.Kind != extract.KindModel || e.Answer.Status != http.StatusOK {
+		return identity{}, false
+	}
+	parts := strings.Split(e.Call.Path, "/") // /v1/ORG/user/ID/user_model
+	if len(parts) != 6 {
+		return identity{}, false
+	}
+	user, err := url.PathUnescape(parts[4])
+	return identity{e.Call.Org, user}, err == nil
+}

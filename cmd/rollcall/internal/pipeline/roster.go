@@ -1,0 +1,111 @@
+package pipeline
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/rollcall-data/rollcall/transform"
+)
+
+// spill keeps bytes on disk that are read again once, in another order. Its file has no name: it is gone with the process.
+type spill struct {
+	mu   sync.Mutex
+	file *os.File
+	end  int64
+}
+
+// extent is a place in a spill; a zero length is nothing.
+type extent struct {
+	off int64
+	len int32
+}
+
+// newSpill makes a spill in dir, which is made if need be.
+func newSpill(dir string) (*spill, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make room for the users: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".spill-*")
+	if err != nil {
+		return nil, fmt.Errorf("make room for the users: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, fmt.Errorf("make room for the users: %w", err)
+	}
+	return &spill{file: f}, nil
+}
+
+func (s *spill) put(b []byte) (extent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := extent{s.end, int32(len(b))}
+	n, err := s.file.WriteAt(b, s.end)
+	s.end += int64(n)
+	if err != nil {
+		return extent{}, fmt.Errorf("keep a user: %w", err)
+	}
+	return e, nil
+}
+
+func (s *spill) get(e extent) ([]byte, error) {
+	b := make([]byte, e.len)
+	if _, err := s.file.ReadAt(b, e.off); err != nil {
+		return nil, fmt.Errorf("read a user back: %w", err)
+	}
+	return b, nil
+}
+
+func (s *spill) close() error { return s.file.Close() }
+
+// entry is what is known of a user of one organization in this run.
+type entry struct {
+	item   extent
+	raw    uint64 // hash of the item's bytes, to know it again
+	unkept bool   // seen, but gone by now: asked for by id and absent
+
+	itemHash   transform.Hash
+	modelsHash transform.Hash // of listed or fetched models
+	extras     int64
+	stats      transform.StatsHash
+	listed     bool
+
+	model      extent // the answer to a user_model request
+	modelState transform.ModelsState
+	modelAt    transform.Micros
+}
+
+// roster is every user of one organization as last seen, by user_id.
+type roster struct {
+	defaults transform.Defaults
+	spill    *spill
+	index    map[string]*entry
+	rows     map[string][]byte // rows without an identity, by key of the sweep
+}
+
+func newRoster(d transform.Defaults, s *spill) *roster {
+	return &roster{defaults: d, spill: s, index: map[string]*entry{}, rows: map[string][]byte{}}
+}
+
+// keys lists the users who are there, in order.
+func (r *roster) keys() []string {
+	keys := make([]string, 0, len(r.index))
+	for k, e := range r.index {
+		if !e.unkept {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// row takes a user's item apart again.
+func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
+	raw, err := r.spill.get(e.item)
+	if err != nil {
+		return transform.Row{}, nil, err
+	}
+	row, issues, _ := transform.Decode(raw, r.defaults) // it was decoded when it came
+	return row, issues, nil
+}

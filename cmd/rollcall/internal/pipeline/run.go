@@ -1,0 +1,317 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/rs/zerolog"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
+	"github.com/rollcall-data/rollcall/extract/journal"
+	"github.com/rollcall-data/rollcall/load/publish"
+	"github.com/rollcall-data/rollcall/transform"
+)
+
+// The commands that are runs.
+const (
+	Sync     = "sync"
+	Backfill = "backfill"
+)
+
+// Options say what a run is to do. Config is required.
+type Options struct {
+	Config     *config.Config
+	Command    string // Sync or Backfill
+	Replay     bool   // rebuild from the journal, without a request
+	Log        zerolog.Logger
+	OnProgress func(Progress) // called from several goroutines; may be nil
+	Now        func() time.Time
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Phase   string        // sweep, models, look-ups, build, verify
+	Done    int64         // users, models or rows so far
+	Total   int64         // 0 where it is not known
+	Waiting time.Duration // for the rate limit, until the next request; 0 where it does not wait
+}
+
+// run is the state of one run.
+type run struct {
+	o       Options
+	cfg     *config.Config
+	wh      *publish.Warehouse
+	mem     memory.Allocator
+	id      string
+	clock   time.Time // what the run observes, it observes at this time
+	began   time.Time // when this process took it up
+	tally   tally
+	offline bool
+	always  bool // publish even where nothing changed
+	creds   config.Credentials
+
+	prior   *prior
+	journal *journal.Journal
+	prefs   *transform.Preferences
+	spill   *spill
+	orgs    []*org
+	seeds   map[identity]seed // of a replay: models of before its first run
+	as      string
+}
+
+// Run does one run. The summary is never nil; with an error its status is failed or interrupted.
+func Run(ctx context.Context, o Options) (*Summary, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	wh := publish.Open(o.Config.Warehouse)
+	lock, err := wh.Lock(o.Command, o.Now().UTC())
+	if err != nil {
+		return failed(o, err), err
+	}
+	var s *Summary
+	if o.Replay {
+		s, err = replay(ctx, o, wh)
+	} else {
+		s, err = online(ctx, o, wh)
+	}
+	return s, errors.Join(err, lock.Unlock())
+}
+
+func failed(o Options, err error) *Summary {
+	s := &Summary{Command: o.Command, Status: Failed, Source: string(o.Config.Source), Orgs: o.Config.Orgs, Error: err.Error()}
+	s.Certificate.Reasons = []string{}
+	return s
+}
+
+// online is a run against the API. What an unfinished run of the same settings received comes first.
+func online(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, error) {
+	r := &run{o: o, cfg: o.Config, wh: wh, mem: memory.DefaultAllocator, began: o.Now()}
+	var err error
+	if r.creds, err = o.Config.Credentials(ctx); err != nil {
+		return failed(o, err), err
+	}
+	if err := r.open(ctx); err != nil {
+		return failed(o, err), err
+	}
+	r.as = r.identity()
+	s, err := r.work(ctx)
+	if err != nil {
+		s = r.ended(ctx, s, err)
+	}
+	s.Seconds = o.Now().Sub(r.began).Seconds()
+	recorded := r.record(s)
+	if err != nil || recorded != nil {
+		return s, errors.Join(err, recorded, r.journal.Close())
+	}
+	if err := errors.Join(r.journal.Note(ctx, noteWhole, true), r.journal.Seal()); err != nil {
+		return s, err
+	}
+	return s, r.retain(ctx)
+}
+
+// ended is the summary of a run that stopped early.
+func (r *run) ended(ctx context.Context, s *Summary, err error) *Summary {
+	if s == nil {
+		s = failed(r.o, err)
+	}
+	s.RunID, s.StartedAt, s.Published, s.Status, s.Error = r.id, stamp(r.clock), false, Failed, err.Error()
+	s.Requests, s.BytesReceived = r.tally.snapshot()
+	s.Version = r.currentVersion()
+	if ctx.Err() != nil {
+		s.Status = Interrupted
+	}
+	return s
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+func (r *run) currentVersion() *string {
+	v, err := r.wh.Current()
+	if err != nil {
+		return nil
+	}
+	return &v.Run
+}
+
+// record writes runs/RUN.json.
+func (r *run) record(s *Summary) error {
+	doc, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	return publish.WriteFile(r.wh.RunRecord(r.id), append(doc, '\n'))
+}
+
+// work is the run proper, online or replayed: r has its journal, clock and version before.
+func (r *run) work(ctx context.Context) (*Summary, error) {
+	if err := r.gather(ctx, filepath.Join(r.wh.Dir(), "versions")); err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.spill.close() }() // it has no name: closing is dropping it
+	d, err := r.decide(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.conclude(ctx, d)
+}
+
+// gather extracts every organization. What does not fit in memory is kept in a file without a name in dir.
+func (r *run) gather(ctx context.Context, dir string) (err error) {
+	client, targets, err := r.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	r.prefs = transform.NewPreferences(r.prior.prefs)
+	if r.spill, err = newSpill(dir); err != nil {
+		return err
+	}
+	for _, t := range targets {
+		o, err := r.extract(ctx, t)
+		if err != nil {
+			return errors.Join(err, r.spill.close())
+		}
+		r.orgs = append(r.orgs, o)
+	}
+	slices.SortFunc(r.orgs, func(a, b *org) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+// settings are what must be the same for a run to be resumed by another process.
+type settings struct {
+	Source   config.Source `json:"source"`
+	BaseURL  string        `json:"base_url"`
+	Orgs     []string      `json:"orgs"`
+	Paging   config.Paging `json:"paging"`
+	PageSize int           `json:"page_size"`
+	Command  string        `json:"command"`
+}
+
+// facts are what a replay must know of the run beside its answers.
+type facts struct {
+	Base             string        `json:"base"` // the version built upon; empty: none
+	As               string        `json:"as"`
+	Models           config.Models `json:"models"`
+	MaxDeletePercent float64       `json:"max_delete_percent"`
+	AcceptDeletes    bool          `json:"accept_deletes"`
+	AllowEmpty       bool          `json:"allow_empty"`
+	SortKeyImmutable bool          `json:"sort_key_immutable"`
+	Memories         bool          `json:"memories"`
+}
+
+// open finds the version before and the journal to write to.
+func (r *run) open(ctx context.Context) error {
+	if err := r.loadCurrent(ctx); err != nil {
+		return err
+	}
+	if err := journal.Clean(r.wh.Journal()); err != nil {
+		return err
+	}
+	want, err := json.Marshal(settings{r.cfg.Source, r.cfg.BaseURL, r.cfg.Orgs, r.cfg.Paging, r.cfg.PageSize, r.o.Command})
+	if err != nil {
+		return fmt.Errorf("begin a run: %w", err)
+	}
+	resumed, err := r.resume(ctx, want)
+	if err != nil || resumed {
+		return err
+	}
+	return r.create(want)
+}
+
+func (r *run) loadCurrent(ctx context.Context) error {
+	v, err := r.wh.Current()
+	if errors.Is(err, publish.ErrNoVersion) {
+		r.prior = &prior{}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.prior, err = loadPrior(ctx, v, r.mem)
+	return err
+}
+
+// resume takes up the newest run where it was left unfinished with the same settings and upon the same version. Any other unfinished run is
+// closed for good.
+func (r *run) resume(ctx context.Context, want []byte) (bool, error) {
+	runs, err := journal.List(r.wh.Journal())
+	if err != nil {
+		return false, err
+	}
+	for i := len(runs) - 1; i >= 0; i-- {
+		info := runs[i]
+		if info.Sealed {
+			continue
+		}
+		var f facts
+		if err := json.Unmarshal(info.Facts, &f); err != nil {
+			return false, fmt.Errorf("journal %s: %w", info.Run, err)
+		}
+		current := r.prior.version.Run
+		published := info.Run == current
+		j, report, err := journal.Resume(ctx, info.Dir, journal.ResumeOptions{Now: r.o.Now()})
+		if err != nil {
+			return false, err
+		}
+		_, ended := j.Noted(noteBroken)
+		if published || ended || i != len(runs)-1 || string(info.Config) != string(want) || f.Base != current {
+			if err := j.Seal(); err != nil {
+				return false, err
+			}
+			continue
+		}
+		r.journal, r.id, r.clock = j, info.Run, info.Started
+		r.o.Log.Info().Str("run", r.id).Int("answers", report.Answers).Bool("sweep_begun_anew", report.SweepDropped).Int64("torn_bytes", report.TornBytes).
+			Msg("going on with an unfinished run")
+		return true, nil
+	}
+	return false, nil
+}
+
+// noteBroken marks a run whose answers lead to an error again: it is not resumed.
+const noteBroken = "broken"
+
+func (r *run) create(want []byte) error {
+	r.clock = r.o.Now().UTC().Truncate(time.Microsecond)
+	if last := r.prior.clock(); !r.clock.After(last) { // the clock was set back: time goes on all the same
+		r.clock = last.Add(time.Microsecond)
+	}
+	for {
+		r.id = runID(r.clock)
+		if _, err := os.Lstat(filepath.Join(r.wh.Journal(), r.id)); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		r.clock = r.clock.Add(time.Microsecond)
+	}
+	f, err := json.Marshal(facts{
+		Base: r.prior.version.Run, As: r.identity(), Models: r.cfg.Models, MaxDeletePercent: r.cfg.MaxDeletePercent, AcceptDeletes: r.cfg.AcceptDeletes,
+		AllowEmpty: r.cfg.AllowEmpty, SortKeyImmutable: r.cfg.SortKeyImmutable, Memories: r.cfg.Memories,
+	})
+	if err != nil {
+		return fmt.Errorf("begin a run: %w", err)
+	}
+	r.journal, err = journal.Create(filepath.Join(r.wh.Journal(), r.id), journal.Header{Run: r.id, Started: r.clock, Config: want, Facts: f})
+	return err
+}
+
+func runID(t time.Time) string {
+	return fmt.Sprintf("%s-%06d", t.UTC().Format("20060102-150405"), t.Nanosecond()/1000)
+}
+
+// Locked does something that writes to the warehouse, holding its lock.
+func Locked(wh *publish.Warehouse, command string, do func() error) error {
+	lock, err := wh.Lock(command, time.Now().UTC())
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(), lock.Unlock())
+}

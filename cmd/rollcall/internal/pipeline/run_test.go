@@ -1,0 +1,89 @@
+package pipeline
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
+	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/sandbox"
+	"github.com/rollcall-data/rollcall/load/publish"
+)
+
+// nights starts a sandbox and returns a configuration for it.
+func nights(t *testing.T, o sandbox.Options) (*sandbox.Sandbox, *config.Config) {
+	t.Helper()
+	s, err := sandbox.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := s.Start(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c := config.Default()
+	c.Warehouse, c.BaseURL, c.Orgs, c.RPM = filepath.Join(t.TempDir(), "warehouse"), url, []string{s.Org()}, extract.RPMNone
+	c.AmigoAPIKey, c.AmigoAPIKeyID, c.AmigoUserID = config.Given(extract.Secret(s.APIKey())), config.Given(extract.Secret(s.APIKeyID())), config.Given(extract.Secret(s.UserID()))
+	return s, c
+}
+
+func night(t *testing.T, c *config.Config) *Summary {
+	t.Helper()
+	s, err := Run(context.Background(), Options{Config: c, Command: Sync, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestTwoNights(t *testing.T) {
+	_, c := nights(t, sandbox.Options{Users: 300, Limits: "none"})
+	first := night(t, c)
+	if first.Status != Certified || first.Users != 300 || first.Added != 300 {
+		t.Fatalf("first night: %+v", first)
+	}
+	second := night(t, c)
+	if second.Status != Unchanged || second.Certificate.UsersSHA256 != first.Certificate.UsersSHA256 {
+		t.Fatalf("second night: %+v", second)
+	}
+}
+
+func TestReplayComesToTheSameUsers(t *testing.T) {
+	_, c := nights(t, sandbox.Options{Users: 120, Limits: "none"})
+	first := night(t, c)
+	again, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Certificate.UsersSHA256 != first.Certificate.UsersSHA256 || again.Users != first.Users {
+		t.Errorf("replayed %d users with %s, run %d users with %s", again.Users, again.Certificate.UsersSHA256, first.Users, first.Certificate.UsersSHA256)
+	}
+	if r := again.Requests; r.List+r.Model+r.Role+r.Lookup+r.SignIn != 0 {
+		t.Errorf("requests of a replay: %+v", r)
+	}
+}
+
+func TestVerifyPasses(t *testing.T) {
+	_, c := nights(t, sandbox.Options{Users: 60, Limits: "none"})
+	night(t, c)
+	v, err := Verify(t.Context(), publish.Open(c.Warehouse))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range v.Checks {
+		if !check.OK {
+			t.Errorf("%s: %s", check.What, check.Wrong)
+		}
+	}
+	if len(v.Checks) < 4 {
+		t.Errorf("only %d checks", len(v.Checks))
+	}
+}

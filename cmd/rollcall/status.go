@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/pipeline"
+	"github.com/rollcall-data/rollcall/load/publish"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		GroupID: groupOperate,
+		Short:   "One screen: certified or not, age, users",
+		Long: `One screen about the warehouse: the current version, whether it is certified and how that is
+known, its age, its users, how old their models are, and how the last run ended.`,
+		Example: `  rollcall status`,
+		Args:    atMost(0, "rollcall status"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			wh := publish.Open(c.Warehouse)
+			v, err := wh.Current()
+			if err != nil {
+				return err
+			}
+			text, err := statusText(wh, v, time.Now())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(a.stdout, text)
+			return err
+		},
+	}
+}
+
+func statusText(wh *publish.Warehouse, v publish.Version, now time.Time) (string, error) {
+	var s pipeline.Summary
+	if err := json.Unmarshal(v.Manifest.Summary, &s); err != nil {
+		return "", fmt.Errorf("version %s: %w", v.Run, err)
+	}
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	certified := "NOT certified: " + strings.Join(s.Certificate.Reasons, "; ")
+	if s.Certificate.Certified {
+		certified = "certified by " + s.Certificate.Proof + ", as " + s.Certificate.As
+	}
+	line("version", "%s", v.Run)
+	line("", "%s", certified)
+	if seen, err := time.Parse(time.RFC3339Nano, v.Manifest.CreatedAt); err == nil {
+		line("age", "%s", now.Sub(seen).Round(time.Second))
+	}
+	line("users", "%s", count(s.Users))
+	line("models", "%s fetched, %s listed, %s forbidden, %s pending; the oldest %s old", count(s.Models.Fetched+s.Models.Reused), count(s.Models.Listed),
+		count(s.Models.Forbidden), count(s.Models.Pending), time.Duration(s.Models.OldestAgeSeconds)*time.Second)
+	if n := s.QuarantinedRows + s.QuarantinedCells; n > 0 {
+		line("issues", "%s quarantined: SELECT * FROM _issues", count(n))
+	}
+	ids, err := runIDs(wh)
+	if err != nil {
+		return "", err
+	}
+	raw, err := os.ReadFile(wh.RunRecord(ids[0]))
+	if err != nil {
+		return "", fmt.Errorf("read run %s: %w", ids[0], err)
+	}
+	last, err := readSummary(raw)
+	if err != nil {
+		return "", err
+	}
+	line("last run", "%s: %s", last.RunID, last.Status)
+	if last.Error != "" {
+		line("", "%s", last.Error)
+	}
+	return b.String(), nil
+}
