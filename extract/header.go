@@ -47,8 +47,8 @@ func seconds(s float64) time.Duration {
 	return time.Duration(min(max(s, 0), century) * float64(time.Second))
 }
 
-// maxReset is how far away a reset may be for X-RateLimit-Reset to be believed. Windows are minutes (api/amigo.md §4.2); what lies further is another
-// unit or another clock, and a 429 will say so if it was meant.
+// maxReset is how far away a reset may be for X-RateLimit-Reset to be believed. Windows are minutes (api/amigo.md §4.2); what lies
+// further is another unit or another clock, and a 429 will say so if it was meant.
 const maxReset = 15 * time.Minute
 
 // rateLimit reads X-RateLimit-Remaining and X-RateLimit-Reset, the latter in UTC epoch seconds (api/amigo.md §4.2), as our clock has it.

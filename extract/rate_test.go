@@ -115,10 +115,10 @@ func newLimited(seed uint64, list, model window) *limited {
 		served: make(map[string]int), last: make(map[string]time.Time)}
 }
 
-// TestRateIsUsedAndNothingRefused sends about 900 list requests, one after another, beside as many model requests, four at a time, against
+// TestRateIsUsedAndNothingRefused sends about 600 list requests, one after another, beside as many model requests, four at a time, against
 // limits counted in every way a server may.
 func TestRateIsUsedAndNothingRefused(t *testing.T) {
-	const enough = 900
+	const enough = 600
 	tests := []struct {
 		name    string
 		limit   int

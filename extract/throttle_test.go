@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,13 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	n := len(s.sent)
 	s.mu.Unlock()
 	return s.f(n, r)
+}
+
+// times is when the requests so far came.
+func (s *script) times() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sent)
 }
 
 // once answers every request but the first with an empty object.
@@ -90,18 +98,18 @@ func TestRetryAfterHoldsBackEverybody(t *testing.T) {
 			all.Go(func() { mustDo(t.Context(), t, c, listCall()) })
 		}
 		mustDo(t.Context(), t, c, modelCall())
-		synctest.Wait()
-		if len(s.sent) != 2 || s.sent[1] != s.sent[0] {
-			t.Errorf("the model was held up with the list: %v", s.sent)
+		if sent := s.times(); len(sent) != 2 || sent[1] != sent[0] {
+			t.Errorf("the model was held up with the list: %v", sent)
 		}
 		all.Wait()
-		for _, at := range s.sent[2:] {
-			if at.Sub(s.sent[0]) < 30*time.Second {
-				t.Errorf("a list request went %v after the 429", at.Sub(s.sent[0]))
+		sent := s.times()
+		for _, at := range sent[2:] {
+			if at.Sub(sent[0]) < 30*time.Second {
+				t.Errorf("a list request went %v after the 429", at.Sub(sent[0]))
 			}
 		}
-		if len(s.sent) != 6 {
-			t.Errorf("%d requests", len(s.sent))
+		if len(sent) != 6 {
+			t.Errorf("%d requests", len(sent))
 		}
 	})
 }

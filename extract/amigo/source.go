@@ -37,9 +37,14 @@ func (s *Source) Org() string { return s.org }
 // maxLimit is the largest limit the list takes (api/amigo.md §2.1).
 const maxLimit = 100
 
-// Page asks for one page of the list (api/amigo.md §2). A q.Limit over 100 is sent as 100. With a q.Cursor of 0 neither paging parameter is sent.
+// Page asks for one page of the list (api/amigo.md §2). A q.Limit over 100 is sent as 100, but to a list known to page by offset, for which no
+// bound is documented. With a q.Cursor of 0 neither paging parameter is sent.
 func (s *Source) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
-	v := url.Values{"limit": {strconv.Itoa(min(q.Limit, maxLimit))}}
+	limit := q.Limit
+	if s.spoken() != sweep.Offset {
+		limit = min(limit, maxLimit)
+	}
+	v := url.Values{"limit": {strconv.Itoa(limit)}}
 	if q.Sort != "" {
 		v.Set("sort_by", q.Sort)
 	}

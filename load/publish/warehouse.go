@@ -56,6 +56,11 @@ func (v Version) Database() string { return filepath.Join(v.Dir, databaseName) }
 // Parquet is the folder of a table's parts.
 func (v Version) Parquet(table string) string { return filepath.Join(v.Dir, parquetName, table) }
 
+// Has tells whether the version has a table.
+func (v Version) Has(table string) bool {
+	return slices.ContainsFunc(v.Manifest.Tables, func(t TableEntry) bool { return t.Name == table })
+}
+
 // Manifest says what a version is made of.
 type Manifest struct {
 	Format      int             `json:"format"`

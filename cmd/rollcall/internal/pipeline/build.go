@@ -54,7 +54,7 @@ func (b *build) emit(table string, batch arrow.Record) error {
 func (b *build) fill(ctx context.Context) error {
 	b.rowsOf = transform.NewBuilder(b.mem, b.dataRun(), b.run.prefs, b.tables, b.emit)
 	defer b.rowsOf.Release()
-	steps := []func(context.Context) error{b.addRoles, b.carry, b.addUsers, b.addQuarantine, b.addRun, b.addColumns}
+	steps := []func(context.Context) error{b.addRoles, b.carry, b.addUsers, b.addMemories, b.addQuarantine, b.addRun, b.addColumns}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err

@@ -23,6 +23,11 @@ type source interface {
 	Roles(ctx context.Context) ([]json.RawMessage, error)
 }
 
+// rememberer is a source that has memories.
+type rememberer interface {
+	Memories(ctx context.Context, userID string) ([]json.RawMessage, error)
+}
+
 // target is an organization to extract.
 type target struct {
 	name   string

@@ -98,7 +98,7 @@ func (r *run) decide(ctx context.Context) (*decisions, error) {
 	}
 	d.summary.Certificate.UsersSHA256 = hex.EncodeToString(sum.Sum(nil))
 	r.quarantine(d)
-	d.dirty = d.dirty || r.rolesChanged()
+	d.dirty = d.dirty || r.rolesChanged() || r.prior.hasMemories != r.facts().Memories
 	d.settle()
 	return d, nil
 }
@@ -311,7 +311,7 @@ func (r *run) count(d *decisions, x *decision, sum hash.Hash) {
 	sum.Write(x.entry.itemHash[:])
 	sum.Write(x.models.hash[:])
 	r.countModels(s, x.models.state, x.models.at, x.models.from == inAnswer)
-	if x.what != same || x.models.from == inAnswer || x.entry.extras != x.before.ExtrasHash || x.models.state != x.before.State ||
+	if x.what != same || x.models.from == inAnswer || x.entry.remembered || x.entry.extras != x.before.ExtrasHash || x.models.state != x.before.State ||
 		x.models.stats != x.before.StatsAtLast {
 		d.dirty = true
 	}

@@ -20,6 +20,7 @@ type org struct {
 	name        string
 	source      source
 	certificate sweep.Certificate
+	memories    rememberer // nil: the source has none
 	roles       []transform.Role
 	rolesKnown  bool
 
@@ -34,6 +35,7 @@ var rawSeed = maphash.MakeSeed()
 // extract sweeps one organization, fetches the models that are due, and asks for the absent by id.
 func (r *run) extract(ctx context.Context, t target) (*org, error) {
 	o := &org{name: t.name, source: t.source, roster: newRoster(r.defaults(t.name), r.spill), absent: map[string]bool{}}
+	o.memories, _ = t.source.(rememberer)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	fetcher := r.newFetcher(ctx, o)
@@ -51,7 +53,10 @@ func (r *run) extract(ctx context.Context, t target) (*org, error) {
 	if err := r.plantSeeds(o); err != nil {
 		return nil, err
 	}
-	return o, r.lookUpAbsent(ctx, o)
+	if err := r.lookUpAbsent(ctx, o); err != nil {
+		return nil, err
+	}
+	return o, r.fetchMemories(ctx, o)
 }
 
 // plantSeeds gives users without an answer in this run's journal the models that an older one has.

@@ -33,6 +33,8 @@ type prior struct {
 	issueCells int64                          // quarantined cells
 	issues     map[identity][]transform.Issue // cells that cannot be found again in what the tables have
 
+	hasMemories bool // there is a table user_memories
+
 	shared map[string]string // texts that many users share
 }
 
@@ -46,7 +48,7 @@ func (p *prior) find(id identity) *transform.Row {
 }
 
 func loadPrior(ctx context.Context, v publish.Version, mem memory.Allocator) (*prior, error) {
-	p := &prior{version: v, exists: true, index: map[identity]int32{}, deleted: map[identity]bool{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
+	p := &prior{version: v, exists: true, hasMemories: v.Has(schema.NameMemories), index: map[identity]int32{}, deleted: map[identity]bool{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
 	err := eachBatch(ctx, v, mem, schema.NameUsersFlat, transform.BookkeepingColumns, func(c transform.Columns) error {
 		for i := range c.Rows() {
 			r := transform.Bookkeeping(c, i)

@@ -74,6 +74,9 @@ type entry struct {
 	model      extent // the answer to a user_model request
 	modelState transform.ModelsState
 	modelAt    transform.Micros
+
+	memories   []extent
+	remembered bool // the memories were asked for in this run
 }
 
 // roster is every user of one organization as last seen, by user_id.

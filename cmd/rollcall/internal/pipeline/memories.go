@@ -1,0 +1,114 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/amigo"
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform"
+)
+
+// memoryWorkers ask at once; the documented rate is 40 a minute.
+const memoryWorkers = 8
+
+// fetchMemories asks for the memories of users who are new or whose item is not what it was: memories come of conversations, and those move
+// user_stats. The others keep the memories of the version before. There is no budget: who wants memories wants them all, and a run that stops
+// goes on where it was.
+func (r *run) fetchMemories(ctx context.Context, o *org) error {
+	if !r.facts().Memories || o.memories == nil {
+		return nil
+	}
+	var ask []string
+	for _, user := range o.roster.keys() {
+		before := r.prior.find(identity{o.name, user})
+		if before == nil || !r.prior.hasMemories || before.ExtrasHash != o.roster.index[user].extras {
+			ask = append(ask, user)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next, done atomic.Int64
+	var workers sync.WaitGroup
+	for range memoryWorkers {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(ask) {
+					return
+				}
+				if err := r.fetchMemoriesOf(ctx, o, ask[i]); err != nil {
+					cancel(err)
+					return
+				}
+				r.progress("memories", done.Add(1), int64(len(ask)))
+			}
+		}()
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+func (r *run) fetchMemoriesOf(ctx context.Context, o *org, user string) error {
+	raws, err := o.memories.Memories(ctx, user)
+	switch {
+	case errors.Is(err, amigo.ErrForbidden), errors.Is(err, amigo.ErrGone):
+	case r.offline && errors.Is(err, extract.ErrNotRecorded): // found by a look-up of the absent, who were not asked for
+		return nil
+	case err != nil:
+		return err
+	}
+	places := make([]extent, len(raws))
+	for i, raw := range raws {
+		if places[i], err = r.spill.put(raw); err != nil {
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e := o.roster.index[user]
+	e.memories, e.remembered = places, true
+	return nil
+}
+
+// addMemories writes the memories that were fetched, behind those of the version before that still hold.
+func (b *build) addMemories(ctx context.Context) error {
+	if !b.facts().Memories {
+		return nil
+	}
+	if b.prior.hasMemories {
+		holds := map[[2]string]bool{}
+		for i := range b.d.list {
+			if x := &b.d.list[i]; x.what != deleted && (x.entry == nil || !x.entry.remembered) && x.before != nil {
+				holds[[2]string{x.before.Org.String, x.id.user}] = true
+			}
+		}
+		err := b.carryRows(ctx, schema.NameMemories, func(c transform.Columns, i int) bool {
+			return holds[[2]string{c.Text("org_id", i).String, c.Text("user_id", i).String}]
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i := range b.d.list {
+		x := &b.d.list[i]
+		if x.entry == nil || x.what == deleted {
+			continue
+		}
+		for _, place := range x.entry.memories {
+			raw, err := b.spill.get(place)
+			if err != nil {
+				return err
+			}
+			if err := b.rowsOf.Memory(x.id.scope, x.org.roster.defaults.Org, x.id.user, raw); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

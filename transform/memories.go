@@ -1,0 +1,48 @@
+package transform
+
+import (
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform/rawjson"
+)
+
+// Memory adds a memory of a user, as the API gives it (api/amigo.md §3.7).
+func (b *Builder) Memory(scope string, org Text, user string, raw []byte) error {
+	var issues []Issue
+	c := cells{func(i Issue) { issues = append(issues, i) }}
+	var id, created, conversation, references, content, context []byte
+	if rawjson.KindOf(raw) == rawjson.Object {
+		_ = rawjson.Members(raw, func(key, value []byte) error { // validated when it came
+			switch string(key) {
+			case `"id"`:
+				id = value
+			case `"created_at"`:
+				created = value
+			case `"conversation_id"`:
+				conversation = value
+			case `"references"`:
+				references = value
+			case `"content"`:
+				content = value
+			case `"context"`:
+				context = value
+			}
+			return nil
+		})
+	} else {
+		c.issue("content", "$.memories[*]", "not an object", raw)
+	}
+	const path = "$.memories[*]."
+	t := b.tables[schema.NameMemories]
+	t.text(org)
+	t.str(user)
+	t.text(c.textAt(id, "id", path+"id"))
+	t.time(c.time(created, "created_at", path+"created_at"))
+	t.text(c.textAt(conversation, "conversation_id", path+"conversation_id"))
+	t.list(list(references, "references", path+"references", c.report))
+	t.text(c.textAt(content, "content", path+"content"))
+	t.text(c.textAt(context, "context", path+"context"))
+	if err := t.end(); err != nil {
+		return err
+	}
+	return b.Issues(scope, org, Text{user, true}, issues)
+}
