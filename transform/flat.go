@@ -73,8 +73,13 @@ func stats(t *batcher, raw []byte, report func(Issue)) {
 func (b *Builder) preferences(t *batcher, r *Row, report func(Issue)) {
 	clear(b.cells)
 	b.prefs.cells(r.Preferences, b.cells)
-	for i, pc := range b.columns {
-		b.preference(t, pc.Column, b.cells[i], report)
+	for i, c := range b.prefs.columns {
+		v := b.cells[i]
+		if !c.barred {
+			b.preference(t, c.Column, v, report)
+		} else if !absent(v) {
+			report(Issue{Path: c.Path, Column: c.Name, Reason: "a new path, which schema.contract quarantines", Raw: v})
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"unicode"
 
@@ -27,6 +28,10 @@ type Preferences struct {
 	columns []*prefColumn
 	names   map[string]bool // taken column names
 	dropped bool            // the bound on columns was met
+
+	contract Contract
+	settled  bool
+	broken   []string // what the contract freezes, and would have to change
 }
 
 type prefNode struct {
@@ -39,6 +44,8 @@ type prefColumn struct {
 	schema.Column
 	declared bool
 	typed    bool // Type is settled by a value; a column of nothing but nulls is not
+	known    bool // the version before has it
+	barred   bool // new, and the contract quarantines what is new: no column, its cells are issues
 	seen     observed
 	index    int
 }
@@ -58,14 +65,14 @@ type PriorColumn struct {
 }
 
 // NewPreferences starts from the columns of the version before; the documented ones are always there.
-func NewPreferences(prior []PriorColumn) *Preferences {
-	p := &Preferences{root: &prefNode{}, names: map[string]bool{}}
+func NewPreferences(prior []PriorColumn, contract Contract) *Preferences {
+	p := &Preferences{root: &prefNode{}, names: map[string]bool{}, contract: contract}
 	for _, c := range schema.DeclaredPreferences {
 		p.add(c, true, true)
 	}
 	for _, c := range prior {
-		if !c.Declared {
-			p.add(c.Column, false, c.Typed)
+		if !c.Declared && p.names[strings.ToLower(c.Column.Name)] == false {
+			p.add(c.Column, false, c.Typed).known = true
 		}
 	}
 	return p
@@ -129,8 +136,11 @@ func (n *prefNode) descends(value []byte, depth int) bool {
 	return rawjson.KindOf(value) == rawjson.Object && depth < maxPreferenceDepth && !declared
 }
 
-// lookup finds the child of a quoted key without allocating where the key has no escapes.
+// lookup finds the child of a quoted key, nil where there is none, without allocating where the key has no escapes.
 func (n *prefNode) lookup(quoted []byte) *prefNode {
+	if n == nil {
+		return nil
+	}
 	in := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(in, '\\') < 0 {
 		return n.children[string(in)]
@@ -154,17 +164,14 @@ func (p *Preferences) learn(n *prefNode, path, name string, obj []byte, depth in
 			c.column.seen.add(value)
 			return nil
 		}
-		text, _ := rawjson.Unquote(key)
-		if c == nil {
-			c = n.child(text, true)
+		if len(p.columns) >= maxPreferenceColumns && !nested {
+			p.dropped = true
+			return nil
 		}
+		text, _ := rawjson.Unquote(key)
 		sub := rawjson.Child(path, key)
 		if nested {
 			p.learn(c, sub, name+"_"+text, value, depth+1)
-			return nil
-		}
-		if len(p.columns) >= maxPreferenceColumns {
-			p.dropped = true
 			return nil
 		}
 		col := p.add(schema.Column{
@@ -178,10 +185,10 @@ func (p *Preferences) learn(n *prefNode, path, name string, obj []byte, depth in
 
 // name is a column's name for a path: snake case; where it is taken, with a short hash of the path.
 func (p *Preferences) name(joined, path string) string {
-	name := snake(joined)
-	if p.names[name] {
-		sum := sha256.Sum256([]byte(path))
-		name += "_" + hex.EncodeToString(sum[:4])
+	plain := snake(joined)
+	name, sum := plain, sha256.Sum256([]byte(path))
+	for n := 4; p.names[name] && n <= len(sum); n += 4 {
+		name = plain + "_" + hex.EncodeToString(sum[:n])
 	}
 	return name
 }
@@ -241,32 +248,53 @@ func (o *observed) addNumber(n number) {
 	}
 }
 
-// settle is the narrowest type that holds what was and what is.
-func (c *prefColumn) settle() {
+// settle gives a column the narrowest type that holds what was and what is, as far as the contract lets it.
+func (p *Preferences) settle(c *prefColumn) {
 	o := c.seen
-	if c.declared || !(o.bools || o.strings || o.numbers || o.others) {
+	if c.declared {
+		return
+	}
+	if mode := p.contract.columns(c.Path); !c.known && mode != Evolve {
+		if mode == Freeze {
+			p.broken = append(p.broken, c.Path+" is new")
+		}
+		c.barred = true
+		return
+	}
+	if !(o.bools || o.strings || o.numbers || o.others) {
 		return
 	}
 	before := c.Type
 	if c.typed {
-		switch before.Kind {
-		case schema.Bool:
-			o.bools = true
-		case schema.Int:
-			o.numbers = true
-		case schema.Double:
-			o.numbers, o.notInt = true, true
-		case schema.Decimal:
-			o.numbers, o.notInt, o.notDouble = true, true, true
-			o.scale = max(o.scale, int(before.Scale))
-		case schema.String:
-			o.strings = true
-		default:
-			o.others = true
-		}
+		o.include(before)
 	}
-	c.typed = true
-	c.Type = o.fit()
+	now := o.fit()
+	if mode := p.contract.types(c.Path); c.typed && now != before && mode != Evolve {
+		if mode == Freeze {
+			p.broken = append(p.broken, fmt.Sprintf("%s would have to become %s; it is %s", c.Path, now, before))
+		}
+		return // what does not fit is an issue
+	}
+	c.typed, c.Type = true, now
+}
+
+// include adds what a type may hold to what was observed.
+func (o *observed) include(t schema.Type) {
+	switch t.Kind {
+	case schema.Bool:
+		o.bools = true
+	case schema.Int:
+		o.numbers = true
+	case schema.Double:
+		o.numbers, o.notInt = true, true
+	case schema.Decimal:
+		o.numbers, o.notInt, o.notDouble = true, true, true
+		o.scale = max(o.scale, int(t.Scale))
+	case schema.String:
+		o.strings = true
+	default:
+		o.others = true
+	}
 }
 
 func (o observed) fit() schema.Type {
@@ -293,14 +321,27 @@ func (o observed) fit() schema.Type {
 	return schema.T(schema.JSON)
 }
 
-// Columns settles the types and returns the columns, documented ones first, then in the order they were first seen.
+// Columns settles the types, once, and returns the columns: documented ones first, then in the order they were first seen.
 func (p *Preferences) Columns() []PriorColumn {
-	out := make([]PriorColumn, len(p.columns))
-	for i, c := range p.columns {
-		c.settle()
-		out[i] = PriorColumn{Column: c.Column, Declared: c.declared, Typed: c.typed}
+	if !p.settled {
+		p.settled = true
+		for _, c := range p.columns {
+			p.settle(c)
+		}
+	}
+	var out []PriorColumn
+	for _, c := range p.columns {
+		if !c.barred {
+			out = append(out, PriorColumn{Column: c.Column, Declared: c.declared, Typed: c.typed})
+		}
 	}
 	return out
+}
+
+// Broken says what the contract freezes and this run's data would change; none where the run may publish.
+func (p *Preferences) Broken() []string {
+	p.Columns()
+	return p.broken
 }
 
 // Full tells whether paths were left without a column because there are too many of them. The JSON column still has them.

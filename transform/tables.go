@@ -18,13 +18,12 @@ type Role struct {
 // Builder turns rows into the record batches of every table. Rows are handed to it in the order of the tables: by scope, then user_id,
 // bytewise. Close flushes the last batches; Release frees what an abandoned build holds.
 type Builder struct {
-	run     string
-	prefs   *Preferences
-	columns []PriorColumn
-	tables  map[string]*batcher
-	order   []string
-	cells   [][]byte
-	roles   map[string]map[string]Text // scope → role id → name
+	run    string
+	prefs  *Preferences
+	tables map[string]*batcher
+	order  []string
+	cells  [][]byte
+	roles  map[string]map[string]Text // scope → role id → name
 
 	QuarantinedRows, QuarantinedCells int64
 	nulls                             map[string][]int64
@@ -32,9 +31,10 @@ type Builder struct {
 
 // NewBuilder makes a builder for these tables of a run. prefs must have learned all rows' preferences.
 func NewBuilder(mem memory.Allocator, run string, prefs *Preferences, tables []schema.Table, emit Emit) *Builder {
-	b := &Builder{run: run, prefs: prefs, columns: prefs.Columns(), tables: map[string]*batcher{}, roles: map[string]map[string]Text{},
+	prefs.Columns() // settled before the first row
+	b := &Builder{run: run, prefs: prefs, tables: map[string]*batcher{}, roles: map[string]map[string]Text{},
 		nulls: map[string][]int64{}}
-	b.cells = make([][]byte, len(b.columns))
+	b.cells = make([][]byte, len(prefs.columns))
 	for _, t := range tables {
 		b.tables[t.Name] = newBatcher(mem, t, emit)
 		b.order = append(b.order, t.Name)

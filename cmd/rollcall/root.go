@@ -27,7 +27,7 @@ const (
 func (a *app) execute(ctx context.Context, args []string) error {
 	root := a.root()
 	began := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	watch(root, &began)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil || began {
@@ -38,6 +38,19 @@ func (a *app) execute(ctx context.Context, args []string) error {
 		return err
 	}
 	return &cli.UsageError{Message: firstLine(err.Error()), Advice: a.advice(root, cmd, args)}
+}
+
+// watch notes when a command, past all checks of the command line, begins to run.
+func watch(cmd *cobra.Command, began *bool) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*began = true
+			return run(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		watch(c, began)
+	}
 }
 
 // firstLine drops the suggestions that cobra adds to a message; they are hints here.
@@ -71,11 +84,12 @@ missing.`,
   export AMIGO_ORGANIZATION_ID=… AMIGO_API_KEY=… AMIGO_API_KEY_ID=… AMIGO_USER_ID=…
   rollcall sync
   rollcall query "SELECT role, count(*) FROM users GROUP BY ALL"`,
-		SilenceErrors:      true,
-		SilenceUsage:       true,
-		DisableSuggestions: true,
-		Args:               cobra.NoArgs,
-		RunE:               func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		DisableSuggestions:         true, // they are hints: see advice
+		SuggestionsMinimumDistance: 2,
+		Args:                       cobra.NoArgs,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)

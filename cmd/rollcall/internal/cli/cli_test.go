@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,41 +146,59 @@ func TestLogs(t *testing.T) {
 }
 
 func TestProgressOnATerminal(t *testing.T) {
-	var b strings.Builder
-	p := NewProgress(Stream{Writer: &b, Terminal: true, Width: 80})
-	p.Update("users", "users", 100, 0)
-	if got := b.String(); !strings.Contains(got, "users") || !strings.Contains(got, "100") {
-		t.Errorf("unknown total: %q", got)
-	}
-	b.Reset()
-	p.Update("models", "models", 1, 400)
-	if got := b.String(); !strings.Contains(got, "models") || !strings.Contains(got, "1/400") {
-		t.Errorf("known total: %q", got)
-	}
-	b.Reset()
-	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	p.Wait(noon, 100*time.Millisecond)
-	if b.Len() != 0 {
-		t.Errorf("a short wait: %q", b.String())
-	}
-	p.Wait(noon, 23*time.Second)
-	if got := b.String(); !strings.Contains(got, "models (waiting for the rate limit until 12:00:23)") {
-		t.Errorf("a wait: %q", got)
-	}
-	b.Reset()
-	if _, err := p.Write([]byte("a line of the log\n")); err != nil {
-		t.Fatal(err)
-	}
-	if got := b.String(); !strings.HasSuffix(got, "a line of the log\n") || !strings.HasPrefix(got, "\r") {
-		t.Errorf("the bar is not out of the way: %q", got)
-	}
-	p.Update("models", "models", 500, 450) // more than there are, and more than there were
-	p.Close()
-	b.Reset()
-	p.Close()
-	if b.Len() != 0 {
-		t.Errorf("closed twice: %q", b.String())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		// shown is what was drawn since it was last asked, after a while in which a drawing is due again.
+		shown := func() string {
+			time.Sleep(time.Second)
+			s := b.String()
+			b.Reset()
+			return s
+		}
+		p := NewProgress(Stream{Writer: &b, Terminal: true, Width: 80})
+		p.Update("sweep", "users", 1, 0)
+		p.Update("sweep", "users", 2, 0) // too soon to be drawn
+		if got := shown(); !strings.Contains(got, "sweep") || strings.Contains(got, "(2,") {
+			t.Errorf("the first update: %q", got)
+		}
+		p.Update("sweep", "users", 100, 0)
+		if got := shown(); !strings.Contains(got, "sweep") || !strings.Contains(got, "(100,") || !strings.Contains(got, "users/s") {
+			t.Errorf("unknown total: %q", got)
+		}
+		p.Update("models", "models", 1, 400)
+		if got := shown(); !strings.Contains(got, "models") || !strings.Contains(got, "1/400") {
+			t.Errorf("known total: %q", got)
+		}
+		noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+		p.Wait(noon, 100*time.Millisecond)
+		if got := shown(); got != "" {
+			t.Errorf("a short wait: %q", got)
+		}
+		p.Wait(noon, 23*time.Second)
+		if got := shown(); !strings.Contains(got, "models (waiting for the rate limit until 12:00:23)") {
+			t.Errorf("a wait: %q", got)
+		}
+		p.Update("models", "models", 2, 400)
+		if got := shown(); !strings.Contains(got, "2/400") || !strings.Contains(got, "\rmodels   0%") {
+			t.Errorf("after the wait: %q", got)
+		}
+		if _, err := p.Write([]byte("a line of the log\n")); err != nil {
+			t.Fatal(err)
+		}
+		if got := shown(); !strings.HasSuffix(got, "a line of the log\n") || !strings.HasPrefix(got, "\r") {
+			t.Errorf("the bar is not out of the way: %q", got)
+		}
+		p.Update("models", "models", 500, 450) // more than there are, and more than there were
+		if got := shown(); !strings.Contains(got, "450") {
+			t.Errorf("a total that grows: %q", got)
+		}
+		p.Close()
+		b.Reset()
+		p.Close()
+		if b.Len() != 0 {
+			t.Errorf("closed twice: %q", b.String())
+		}
+	})
 }
 
 func TestProgressElsewhereShowsNothing(t *testing.T) {

@@ -16,11 +16,16 @@ type Progress struct {
 	mu    sync.Mutex
 	bar   *progressbar.ProgressBar
 	phase string
+	label string // what stands beside the bar: the phase, and what it waits for
 	total int64
+	drawn time.Time
 }
 
 // NewProgress makes a bar on the stream.
 func NewProgress(to Stream) *Progress { return &Progress{to: to} }
+
+// between is the least time between two drawings of the bar: updates come by the thousand.
+const between = 100 * time.Millisecond
 
 // Update shows how far a phase is: done of total things; total 0 where it is not known.
 func (p *Progress) Update(phase, things string, done, total int64) {
@@ -31,17 +36,28 @@ func (p *Progress) Update(phase, things string, done, total int64) {
 	defer p.mu.Unlock()
 	if p.bar == nil || phase != p.phase {
 		p.clear()
-		p.bar, p.phase, p.total = p.start(things, total), phase, total
+		p.bar, p.phase, p.label, p.total = p.start(things, total), phase, "", total
+	} else if time.Since(p.drawn) < between {
+		return
 	}
 	if total > 0 && total != p.total {
 		p.bar.ChangeMax64(total)
 		p.total = total
 	}
-	p.bar.Describe(phase)
 	if p.total > 0 {
 		done = min(done, p.total)
 	}
-	_ = p.bar.Set64(done) // a bar that cannot be drawn does not stop a run
+	// A bar that cannot be drawn does not stop a run.
+	_ = p.bar.Set64(done)
+	p.describe(phase)
+	p.drawn = time.Now()
+}
+
+func (p *Progress) describe(label string) {
+	if label != p.label {
+		p.label = label
+		p.bar.Describe(label)
+	}
 }
 
 // leastWait is the shortest wait worth a word.
@@ -54,8 +70,7 @@ func (p *Progress) Wait(now time.Time, wait time.Duration) {
 	if p.bar == nil || wait < leastWait {
 		return
 	}
-	p.bar.Describe(fmt.Sprintf("%s (waiting for the rate limit until %s)", p.phase, now.Add(wait).Format(time.TimeOnly)))
-	_ = p.bar.RenderBlank()
+	p.describe(fmt.Sprintf("%s (waiting for the rate limit until %s)", p.phase, now.Add(wait).Format(time.TimeOnly)))
 }
 
 func (p *Progress) start(things string, total int64) *progressbar.ProgressBar {
@@ -66,7 +81,6 @@ func (p *Progress) start(things string, total int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(p.to.Writer),
 		progressbar.OptionSetWidth(20),
-		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine of its own: it would draw into the log's lines
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowTotalBytes(known),

@@ -2,8 +2,10 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -98,4 +100,13 @@ func (c *Config) RequireSource() error {
 func (c *Config) fieldError(key, reason string) error {
 	k, _ := findKey(key)
 	return &FieldError{Key: key, Value: showText(k.field.show(c)), Origin: c.origins[key], Reason: reason}
+}
+
+// checkPathMode checks PATH=MODE of schema.paths.
+func checkPathMode(s string) error {
+	path, mode, found := strings.Cut(s, "=")
+	if !found || !strings.HasPrefix(path, "$.preferences.") || !slices.Contains(contractModes, mode) {
+		return fmt.Errorf("%q is not a path and its mode, as $.preferences.volume: freeze", s)
+	}
+	return nil
 }

@@ -65,6 +65,11 @@ type Config struct {
 	Memories         bool          // fill user_memories
 	SortKeyImmutable bool          // e-mail addresses never change: one pass can be a proof
 
+	SchemaContract string   // evolve, freeze or quarantine
+	SchemaColumns  string   // the same for new columns; empty: as SchemaContract
+	SchemaTypes    string   // the same for wider types; empty: as SchemaContract
+	SchemaPaths    []string // PATH=MODE, for single paths
+
 	KeepVersions int           // versions kept, at least 1
 	KeepJournal  time.Duration // age to which journals are kept whole
 	ShareGroup   string        // group that may read versions; empty: nobody but the owner
@@ -94,6 +99,7 @@ func Default() *Config {
 		ModelBudget:      4 * time.Hour,
 		ModelMaxAge:      720 * time.Hour,
 		MaxDeletePercent: 5,
+		SchemaContract:   "evolve",
 		KeepVersions:     7,
 		KeepJournal:      168 * time.Hour,
 		LogLevel:         "info",

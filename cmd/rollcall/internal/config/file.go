@@ -154,8 +154,21 @@ func topLevel(path string, doc *ast.File) ([]*ast.MappingValueNode, error) {
 	return nil, &FileError{Path: path, Line: line(bodies[0]), Reason: "must be keys and values, as in page_size: 100"}
 }
 
+// applyEntry sets one key. A mapping under a name that begins keys (schema: {contract: freeze}) sets each of them; one under a list names its
+// elements, as KEY=VALUE.
 func (c *Config) applyEntry(src *source, e *ast.MappingValueNode) error {
-	name := e.Key.GetToken().Value
+	return c.applyNamed(src, e.Key.GetToken().Value, e)
+}
+
+func (c *Config) applyNamed(src *source, name string, e *ast.MappingValueNode) error {
+	if children, ok := mapping(e.Value); ok && slices.ContainsFunc(keys, func(k Key) bool { return strings.HasPrefix(k.Name, name+".") }) {
+		for _, child := range children {
+			if err := c.applyNamed(src, name+"."+child.Key.GetToken().Value, child); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	at := Origin{Place: FromFile, Name: src.path, Line: line(e.Key)}
 	k, ok := findKey(name)
 	if !ok {
@@ -173,6 +186,17 @@ func (c *Config) applyEntry(src *source, e *ast.MappingValueNode) error {
 	}
 	c.origins[k.Name] = at
 	return nil
+}
+
+// mapping gives the entries of a node that is keys and values.
+func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		return m.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{m}, true
+	}
+	return nil, false
 }
 
 func unknownKey(path string, line int, name string) error {
@@ -219,6 +243,17 @@ func editDistance(a, b string) int {
 
 // scalars reads a node as the texts of a key of this kind.
 func scalars(want kind, n ast.Node) ([]string, error) {
+	if entries, ok := mapping(n); ok && want == kindList {
+		var out []string
+		for _, e := range entries {
+			t, err := scalar(kindText, e.Value)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, e.Key.GetToken().Value+"="+t)
+		}
+		return out, nil
+	}
 	if seq, ok := n.(*ast.SequenceNode); ok && want == kindList {
 		var out []string
 		for _, v := range seq.Values {

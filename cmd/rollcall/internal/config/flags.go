@@ -45,13 +45,10 @@ func AddFlags(flags *pflag.FlagSet, scope Scope) {
 			continue
 		}
 		v := &flagValue{repeated: k.field.kind == kindList, preset: showText(k.field.show(defaults)), typ: placeholder(k)}
-		usage := k.Usage
 		if k.field.kind == kindBool {
 			v.preset = ""
-		} else if c := k.Choices(); len(c) > 0 {
-			usage += ": " + strings.Join(c, ", ")
 		}
-		f := flags.VarPF(v, k.Flag(), "", usage)
+		f := flags.VarPF(v, k.Flag(), "", k.Usage)
 		if k.field.kind == kindBool {
 			f.NoOptDefVal = "true"
 		}

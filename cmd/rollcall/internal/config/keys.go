@@ -33,7 +33,7 @@ func (k Key) Flag() string { return strings.ReplaceAll(k.Name, "_", "-") }
 
 // Env are the variables that set the key, the winning one first.
 func (k Key) Env() []string {
-	return append([]string{"ROLLCALL_" + strings.ToUpper(k.Name)}, k.env...)
+	return append([]string{"ROLLCALL_" + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))}, k.env...)
 }
 
 // Choices are the values the key can take, where they can be counted.
@@ -77,6 +77,14 @@ var keys = []Key{
 		field: boolean(func(c *Config) *bool { return &c.Memories })},
 	{Name: "sort_key_immutable", Scope: FileOnly, Usage: "e-mail addresses never change in this organization: one pass over the list can prove a sweep",
 		field: boolean(func(c *Config) *bool { return &c.SortKeyImmutable })},
+	{Name: "schema.contract", Scope: FileOnly, Usage: "what a new preference or a wider type does: evolve (columns follow), freeze (the run fails) or quarantine (the cells go to _issues)",
+		field: choice(func(c *Config) *string { return &c.SchemaContract }, contractModes...)},
+	{Name: "schema.columns", Scope: FileOnly, Usage: "schema.contract for new preferences alone",
+		field: choice(func(c *Config) *string { return &c.SchemaColumns }, contractModes...)},
+	{Name: "schema.types", Scope: FileOnly, Usage: "schema.contract for wider types alone",
+		field: choice(func(c *Config) *string { return &c.SchemaTypes }, contractModes...)},
+	{Name: "schema.paths", Scope: FileOnly, Usage: "schema.contract for single paths: $.preferences.volume: freeze",
+		field: list(func(c *Config) *[]string { return &c.SchemaPaths }, checkPathMode)},
 	{Name: "keep_versions", Scope: FileOnly, Usage: "versions kept",
 		field: integer(func(c *Config) *int { return &c.KeepVersions }, 1, 100_000)},
 	{Name: "keep_journal", Scope: FileOnly, Usage: "age to which journals are kept whole",
@@ -100,6 +108,9 @@ var keys = []Key{
 	{Name: "freddy_api_key", Scope: Secret, Usage: "API key of Freddy",
 		env: []string{"FREDDY_API_KEY"}, field: secret(func(c *Config) *Credential { return &c.FreddyAPIKey })},
 }
+
+// contractModes are what a schema contract can say.
+var contractModes = []string{"evolve", "freeze", "quarantine"}
 
 func findKey(name string) (Key, bool) {
 	i := slices.IndexFunc(keys, func(k Key) bool { return k.Name == name })

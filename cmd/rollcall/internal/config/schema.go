@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/invopop/jsonschema"
 )
@@ -31,13 +32,28 @@ func JSONSchema() ([]byte, error) {
 		default:
 			s.Default = v
 		}
-		root.Properties.Set(k.Name, &s)
+		place(&root, k.Name, &s)
 	}
 	out, err := json.MarshalIndent(&root, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("make the JSON Schema: %w", err)
 	}
 	return append(out, '\n'), nil
+}
+
+// place puts a property where its name says: schema.contract is contract of the object schema.
+func place(root *jsonschema.Schema, name string, s *jsonschema.Schema) {
+	group, rest, nested := strings.Cut(name, ".")
+	if !nested {
+		root.Properties.Set(name, s)
+		return
+	}
+	inner, ok := root.Properties.Get(group)
+	if !ok {
+		inner = &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties(), AdditionalProperties: jsonschema.FalseSchema}
+		root.Properties.Set(group, inner)
+	}
+	place(inner, rest, s)
 }
 
 func ptr(n uint64) *uint64 { return &n }

@@ -59,7 +59,7 @@ func yamlLine(s Setting) string {
 	return s.Key + ": " + showText(s.Value)
 }
 
-var plainText = regexp.MustCompile(`^[A-Za-z0-9./][A-Za-z0-9/._-]*$`)
+var plainText = regexp.MustCompile(`^[A-Za-z0-9./][A-Za-z0-9/._-]*$|^https?://[A-Za-z0-9.:/_-]+$`)
 
 // yamlText quotes what YAML would not read back as the same text. A JSON string is a YAML string.
 func yamlText(s string) string {

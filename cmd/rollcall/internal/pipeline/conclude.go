@@ -13,6 +13,9 @@ import (
 // conclude publishes a version where the tables changed, and sums the run up.
 func (r *run) conclude(ctx context.Context, d *decisions) (*Summary, error) {
 	s := &d.summary
+	if broken := r.prefs.Broken(); len(broken) > 0 {
+		return s, &ContractError{Broken: broken}
+	}
 	if d.dirty || r.always {
 		if err := r.publish(ctx, d); err != nil {
 			return s, err

@@ -66,7 +66,7 @@ func replay(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, er
 	if err != nil {
 		return failed(o, err), err
 	}
-	scratch := filepath.Join(wh.Dir(), "versions", ".building-replay")
+	scratch := replayScratch(wh)
 	if err := os.RemoveAll(scratch); err != nil {
 		return failed(o, err), fmt.Errorf("replay: %w", err)
 	}
@@ -75,6 +75,11 @@ func replay(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, er
 		s = failed(o, err)
 	}
 	return s, errors.Join(err, os.RemoveAll(scratch))
+}
+
+// replayScratch is where a replay builds the versions on its way.
+func replayScratch(wh *publish.Warehouse) string {
+	return filepath.Join(wh.Dir(), "versions", ".replay")
 }
 
 // replayRuns replays the chain: all but the last into a warehouse of their own that is thrown away.

@@ -171,7 +171,7 @@ func (r *run) gather(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer client.Close()
-	r.prefs = transform.NewPreferences(r.prior.prefs)
+	r.prefs = transform.NewPreferences(r.prior.prefs, r.contract())
 	if r.spill, err = newSpill(dir); err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.loadCurrent(ctx); err != nil {
 		return err
 	}
-	if err := journal.Clean(r.wh.Journal()); err != nil {
+	if err := errors.Join(journal.Clean(r.wh.Journal()), os.RemoveAll(replayScratch(r.wh))); err != nil {
 		return err
 	}
 	want, err := json.Marshal(settings{r.cfg.Source, r.cfg.BaseURL, r.cfg.Orgs, r.cfg.Paging, r.cfg.PageSize, r.o.Command})
