@@ -218,7 +218,7 @@ func (b *build) addDeletion(x *decision, old *transform.Row, at transform.Micros
 		return err
 	}
 	return b.rowsOf.Deletion(old, at, old.LastSeen, transform.Evidence{
-		Run: b.dataRun(), Proof: x.org.certificate.Proof, AskedFor: true, Accepted: b.facts().AcceptDeletes,
+		Run: b.dataRun(), Proof: x.org.certificate.Proof, AskedFor: true, Accepted: b.rules.AcceptDeletes,
 	})
 }
 

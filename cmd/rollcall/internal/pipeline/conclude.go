@@ -36,7 +36,7 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	if r.prefs.Full() {
 		r.o.Log.Warn().Int("columns", len(prefs)).Msg("too many different preferences: those beyond are in users.preferences alone")
 	}
-	tables := schema.Tables(prefs, r.facts().Memories)
+	tables := schema.Tables(prefs, r.rules.Memories)
 	building, err := r.wh.Begin(ctx, r.id, tables, r.mem, duckdb.Settings{})
 	if err != nil {
 		return err

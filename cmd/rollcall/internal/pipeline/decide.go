@@ -98,7 +98,7 @@ func (r *run) decide(ctx context.Context) (*decisions, error) {
 	}
 	d.summary.Certificate.UsersSHA256 = hex.EncodeToString(sum.Sum(nil))
 	r.quarantine(d)
-	d.dirty = d.dirty || r.rolesChanged() || r.prior.hasMemories != r.facts().Memories
+	d.dirty = d.dirty || r.rolesChanged() || r.prior.hasMemories != r.rules.Memories
 	d.settle()
 	return d, nil
 }
@@ -146,7 +146,7 @@ func (r *run) certify(d *decisions, o *org) {
 
 // tooMany tells whether n of all are more than may go at once. A single one never is.
 func (r *run) tooMany(n, all int) bool {
-	f := r.facts()
+	f := r.rules
 	return n > 1 && !f.AcceptDeletes && float64(n)*100 > f.MaxDeletePercent*float64(all)
 }
 
@@ -158,7 +158,7 @@ func (r *run) holdsDeletes(d *decisions, o *org) bool {
 	}
 	d.summary.Certificate.Reasons = append(d.summary.Certificate.Reasons, fmt.Sprintf(
 		"%s: %d of %d users are gone from the list and not found by id; more than %g %% are held, for a lost permission looks the same (--accept-deletes lets them go)",
-		o.name, len(o.absent), before, r.facts().MaxDeletePercent))
+		o.name, len(o.absent), before, r.rules.MaxDeletePercent))
 	return true
 }
 
@@ -274,7 +274,7 @@ func (r *run) holdModels(d *decisions) {
 		d.summary.Models.Held += int64(newly[o])
 		d.summary.DeletesHeld += int64(newly[o])
 		d.summary.Certificate.Reasons = append(d.summary.Certificate.Reasons,
-			fmt.Sprintf("%s: the models of %d of %d users are forbidden now; more than %g %% are held as they were", o.name, newly[o], users[o], r.facts().MaxDeletePercent))
+			fmt.Sprintf("%s: the models of %d of %d users are forbidden now; more than %g %% are held as they were", o.name, newly[o], users[o], r.rules.MaxDeletePercent))
 		for i := range d.list {
 			if x := &d.list[i]; x.org == o && x.models.newlyOff {
 				x.models.state, x.models.stats = x.before.State, x.before.StatsAtLast

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -78,7 +77,7 @@ func (r *run) sweep(ctx context.Context, o *org, fetcher *modelFetcher) error {
 		return err
 	}
 	policy := r.modelPolicy()
-	f := r.facts()
+	f := r.rules
 	before := int64(r.prior.usersOf(o.name))
 	result, err := sweep.Run(ctx, o.source, sweep.Options{
 		Limit: r.cfg.PageSize, Dialect: dialect(r.cfg.Paging), SortKeyImmutable: f.SortKeyImmutable, AllowEmpty: f.AllowEmpty,
@@ -269,11 +268,4 @@ func (r *run) waiting(d time.Duration) {
 	if r.o.OnProgress != nil {
 		r.o.OnProgress(Progress{Waiting: d})
 	}
-}
-
-// facts are those of the journal's header, which a replay has too.
-func (r *run) facts() facts {
-	var f facts
-	_ = json.Unmarshal(r.journal.Header().Facts, &f) // it was read when the journal was opened
-	return f
 }

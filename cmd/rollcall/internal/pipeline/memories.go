@@ -19,7 +19,7 @@ const memoryWorkers = 8
 // user_stats. The others keep the memories of the version before. There is no budget: who wants memories wants them all, and a run that stops
 // goes on where it was.
 func (r *run) fetchMemories(ctx context.Context, o *org) error {
-	if !r.facts().Memories || o.memories == nil {
+	if !r.rules.Memories || o.memories == nil {
 		return nil
 	}
 	var ask []string
@@ -78,7 +78,7 @@ func (r *run) fetchMemoriesOf(ctx context.Context, o *org, user string) error {
 
 // addMemories writes the memories that were fetched, behind those of the version before that still hold.
 func (b *build) addMemories(ctx context.Context) error {
-	if !b.facts().Memories {
+	if !b.rules.Memories {
 		return nil
 	}
 	if b.prior.hasMemories {

@@ -108,14 +108,13 @@ const (
 type modelFetcher struct {
 	r      *run
 	o      *org
-	budget time.Duration
+	budget time.Duration // 0: none
 
 	mu       sync.Mutex
 	wake     *sync.Cond
 	queues   [AskedForAll + 1][]string
 	asked    map[string]bool
 	closed   bool
-	deadline time.Time
 	failures int
 	stopped  bool // the budget is spent, or the server fails
 	err      error
@@ -181,10 +180,10 @@ func (f *modelFetcher) withinBudget() bool {
 		return true
 	}
 	now := f.r.o.Now()
-	if f.deadline.IsZero() {
-		f.deadline = now.Add(f.budget)
+	if f.r.modelsUntil.IsZero() { // organizations come one after another, and share the budget
+		f.r.modelsUntil = now.Add(f.budget)
 	}
-	if now.Before(f.deadline) {
+	if now.Before(f.r.modelsUntil) {
 		return true
 	}
 	f.stop(nil)

@@ -35,10 +35,13 @@ func (e *NoJournalError) Hints() []string {
 // offline makes a run over a journal that is complete: its settings and clock are those of the journal's header.
 func offline(o Options, wh *publish.Warehouse, j *journal.Journal) (*run, error) {
 	var s settings
-	var f facts
 	h := j.Header()
-	if err := errors.Join(json.Unmarshal(h.Config, &s), json.Unmarshal(h.Facts, &f)); err != nil {
+	if err := json.Unmarshal(h.Config, &s); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", h.Run, err)
+	}
+	f, err := factsOf(j)
+	if err != nil {
+		return nil, err
 	}
 	c := config.Default()
 	if o.Config != nil {
@@ -49,7 +52,7 @@ func offline(o Options, wh *publish.Warehouse, j *journal.Journal) (*run, error)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &run{o: o, cfg: c, wh: wh, mem: memory.DefaultAllocator, began: o.Now(), offline: true, journal: j, id: h.Run, clock: h.Started, as: f.As}, nil
+	return &run{o: o, cfg: c, wh: wh, mem: memory.DefaultAllocator, began: o.Now(), offline: true, journal: j, id: h.Run, clock: clockOf(j), rules: f, as: f.As}, nil
 }
 
 // chain is what a replay starts from and goes through.

@@ -52,19 +52,21 @@ type run struct {
 	mem     memory.Allocator
 	id      string
 	clock   time.Time // what the run observes, it observes at this time
+	rules   facts
 	began   time.Time // when this process took it up
 	tally   tally
 	offline bool
 	always  bool // publish even where nothing changed
 	creds   config.Credentials
 
-	prior   *prior
-	journal *journal.Journal
-	prefs   *transform.Preferences
-	spill   *spill
-	orgs    []*org
-	seeds   map[identity]seed // of a replay: models of before its first run
-	as      string
+	prior       *prior
+	journal     *journal.Journal
+	prefs       *transform.Preferences
+	spill       *spill
+	orgs        []*org
+	modelsUntil time.Time         // when the budget for models is spent; zero: no model was asked for yet
+	seeds       map[identity]seed // of a replay: models of before its first run
+	as          string
 }
 
 // Run does one run. The summary is never nil; with an error its status is failed or interrupted.
@@ -196,7 +198,8 @@ type settings struct {
 	Command  string        `json:"command"`
 }
 
-// facts are what a replay must know of the run beside its answers.
+// facts are what decides about the run's answers, and so what a replay must know beside them. The journal's header has those that the run began
+// with; a process that resumes it notes its own.
 type facts struct {
 	Base             string        `json:"base"` // the version built upon; empty: none
 	As               string        `json:"as"`
@@ -219,6 +222,10 @@ func (r *run) open(ctx context.Context) error {
 	want, err := json.Marshal(settings{r.cfg.Source, r.cfg.BaseURL, r.cfg.Orgs, r.cfg.Paging, r.cfg.PageSize, r.o.Command})
 	if err != nil {
 		return fmt.Errorf("begin a run: %w", err)
+	}
+	r.rules = facts{
+		Base: r.prior.version.Run, As: r.identity(), Models: r.cfg.Models, MaxDeletePercent: r.cfg.MaxDeletePercent, AcceptDeletes: r.cfg.AcceptDeletes,
+		AllowEmpty: r.cfg.AllowEmpty, SortKeyImmutable: r.cfg.SortKeyImmutable, Memories: r.cfg.Memories,
 	}
 	resumed, err := r.resume(ctx, want)
 	if err != nil || resumed {
@@ -269,7 +276,13 @@ func (r *run) resume(ctx context.Context, want []byte) (bool, error) {
 			}
 			continue
 		}
-		r.journal, r.id, r.clock = j, info.Run, info.Started
+		r.journal, r.id, r.clock = j, info.Run, clockOf(j)
+		if report.SweepDropped || report.Answers == 0 { // it observes anew
+			r.clock = r.o.Now().UTC().Truncate(time.Microsecond)
+		}
+		if err := errors.Join(j.Note(ctx, noteClock, r.clock), j.Note(ctx, noteFacts, r.rules)); err != nil {
+			return false, err
+		}
 		r.o.Log.Info().Str("run", r.id).Int("answers", report.Answers).Bool("sweep_begun_anew", report.SweepDropped).Int64("torn_bytes", report.TornBytes).
 			Msg("going on with an unfinished run")
 		return true, nil
@@ -279,6 +292,33 @@ func (r *run) resume(ctx context.Context, want []byte) (bool, error) {
 
 // noteBroken marks a run whose answers lead to an error again: it is not resumed.
 const noteBroken = "broken"
+
+// A resumed run notes its clock, for it is a later one where its sweep was begun anew, and its facts.
+const (
+	noteClock = "clock"
+	noteFacts = "facts"
+)
+
+// clockOf is the clock of a journalled run.
+func clockOf(j *journal.Journal) time.Time {
+	var t time.Time
+	if raw, ok := j.Noted(noteClock); ok && json.Unmarshal(raw, &t) == nil {
+		return t
+	}
+	return j.Header().Started
+}
+
+// factsOf are the facts of a journalled run.
+func factsOf(j *journal.Journal) (f facts, err error) {
+	raw, ok := j.Noted(noteFacts)
+	if !ok {
+		raw = j.Header().Facts
+	}
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return f, fmt.Errorf("journal %s: %w", j.Header().Run, err)
+	}
+	return f, nil
+}
 
 func (r *run) create(want []byte) error {
 	r.clock = r.o.Now().UTC().Truncate(time.Microsecond)
@@ -292,10 +332,7 @@ func (r *run) create(want []byte) error {
 		}
 		r.clock = r.clock.Add(time.Microsecond)
 	}
-	f, err := json.Marshal(facts{
-		Base: r.prior.version.Run, As: r.identity(), Models: r.cfg.Models, MaxDeletePercent: r.cfg.MaxDeletePercent, AcceptDeletes: r.cfg.AcceptDeletes,
-		AllowEmpty: r.cfg.AllowEmpty, SortKeyImmutable: r.cfg.SortKeyImmutable, Memories: r.cfg.Memories,
-	})
+	f, err := json.Marshal(r.rules)
 	if err != nil {
 		return fmt.Errorf("begin a run: %w", err)
 	}
