@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -33,7 +32,6 @@ func modelBody(rng *rand.Rand, n int) []byte {
 func modelCall(i int) extract.Call {
 	return extract.Call{
 		Org: "acme", Kind: extract.KindModel, Method: "GET", Path: fmt.Sprintf("/v1/acme/user/%024x/user_model", i),
-		Query: url.Values{"include": {"all"}},
 	}
 }
 
@@ -147,5 +145,33 @@ func BenchmarkRecorded(b *testing.B) {
 		if _, ok := j.Recorded(modelCall(k)); !ok {
 			b.Fatal("an answer is missing")
 		}
+	}
+}
+
+// BenchmarkCodec is what a block of answers costs, plain and encrypted.
+func BenchmarkCodec(b *testing.B) {
+	raw := modelBody(rand.New(rand.NewPCG(1, 2)), 256<<10)
+	encrypted, err := newCipherCodec(make([]byte, 32))
+	must(err)
+	for name, c := range map[string]codec{"plain": zstdCodec{}, "encrypted": encrypted} {
+		h := blockHeader{Type: entriesBlock, Entries: 1, Codec: c.id(), Raw: uint32(len(raw))}
+		b.Run(name+"/encode", func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			var dst []byte
+			for b.Loop() {
+				dst, err = c.encode(dst[:0], h, raw)
+				must(err)
+			}
+		})
+		payload, err := c.encode(nil, h, raw)
+		must(err)
+		b.Run(name+"/decode", func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			var dst []byte
+			for b.Loop() {
+				dst, err = c.decode(dst, h, payload)
+				must(err)
+			}
+		})
 	}
 }

@@ -106,16 +106,19 @@ func decodeHeader(b []byte) (blockHeader, error) {
 // size is the whole block's, in bytes.
 func (h blockHeader) size() int64 { return headerSize + int64(h.Payload) }
 
-// decodePayload returns the decoded bytes of the block, in dst if that has the room. The payload is the h.Payload bytes after the header.
-func (h blockHeader) decodePayload(dst, payload []byte) ([]byte, error) {
+// decodePayload returns the decoded bytes of the block, in dst if that has the room. The payload is the h.Payload bytes after the header, c
+// the codec of the segment's entries; the other blocks are always plain.
+func (h blockHeader) decodePayload(c codec, dst, payload []byte) ([]byte, error) {
 	if crc32.Checksum(payload, castagnoli) != h.Sum {
 		return nil, errPayload
 	}
-	c, err := codecByID(h.Codec)
-	if err != nil {
-		return nil, err
+	if h.Type != entriesBlock {
+		c = zstdCodec{}
 	}
-	raw, err := c.decode(dst, payload, int(h.Raw))
+	if h.Codec != c.id() {
+		return nil, fmt.Errorf("the payload is of codec %d, and should be of codec %d", h.Codec, c.id())
+	}
+	raw, err := c.decode(dst, h, payload)
 	if err != nil {
 		return nil, fmt.Errorf("decode the payload: %w", err)
 	}
@@ -129,13 +132,13 @@ func appendBlock(dst []byte, c codec, h blockHeader, raw []byte) ([]byte, error)
 	}
 	start := len(dst)
 	dst = append(dst, make([]byte, headerSize)...)
-	dst, err := c.encode(dst, raw)
+	h.Codec, h.Raw = c.id(), uint32(len(raw))
+	dst, err := c.encode(dst, h, raw)
 	if err != nil {
 		return dst[:start], fmt.Errorf("encode the payload: %w", err)
 	}
 	payload := dst[start+headerSize:]
-	h.Codec, h.Raw, h.Payload = c.id(), uint32(len(raw)), uint32(len(payload))
-	h.Sum = crc32.Checksum(payload, castagnoli)
+	h.Payload, h.Sum = uint32(len(payload)), crc32.Checksum(payload, castagnoli)
 	h.append(dst[:start])
 	return dst, nil
 }

@@ -64,14 +64,14 @@ func (c *cache) entry(block uint32, size int64) *cached {
 // maxCached bounds the search through the cache.
 const maxCached = 64
 
-// readSpot reads and decodes the block of entries at s.
-func readSpot(dir string, s spot) ([]byte, error) {
+// readSpot reads and decodes the block of entries at s, in a segment of that codec.
+func readSpot(dir string, s spot, c codec) ([]byte, error) {
 	f, err := os.Open(filepath.Join(dir, segmentName(int(s.segment)+1)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRead, err)
 	}
 	defer f.Close()
-	h, raw, err := readBlock(f, s.off)
+	h, raw, err := readBlock(f, c, s.off)
 	if err != nil {
 		return nil, err
 	}

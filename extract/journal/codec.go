@@ -2,7 +2,6 @@ package journal
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -12,25 +11,17 @@ import (
 // damage, so a decoder never allocates more than this.
 const maxRaw = 512 << 20
 
-// codec turns the decoded bytes of a block into its payload and back. The block's header names the codec, its length and its checksum are
-// the payload's, so a codec that encrypts wraps zstdCodec and nothing else here changes.
+// codec turns the decoded bytes of a block into its payload and back. The block's header names the codec; its length and its checksum are
+// the payload's, so that they can be compared without a key.
 type codec interface {
 	id() byte
-	// encode appends the payload of raw to dst.
-	encode(dst, raw []byte) ([]byte, error)
-	// decode returns payload's size decoded bytes, in dst if that has the room.
-	decode(dst, payload []byte, size int) ([]byte, error)
+	// encode appends to dst the payload of raw in the block of h, all of whose fields but Payload and Sum are set.
+	encode(dst []byte, h blockHeader, raw []byte) ([]byte, error)
+	// decode returns the payload's h.Raw decoded bytes, in dst if that has the room. The payload is left as it is.
+	decode(dst []byte, h blockHeader, payload []byte) ([]byte, error)
 }
 
 const codecZstd = 0
-
-// codecByID returns the codec that a block's header names.
-func codecByID(id byte) (codec, error) {
-	if id != codecZstd {
-		return nil, fmt.Errorf("unknown codec %d", id)
-	}
-	return zstdCodec{}, nil
-}
 
 // zstdCodec is one plain zstd frame a block. The frame says its decoded size and has a checksum of its own.
 type zstdCodec struct{}
@@ -47,7 +38,7 @@ var (
 
 func (zstdCodec) id() byte { return codecZstd }
 
-func (zstdCodec) encode(dst, raw []byte) ([]byte, error) {
+func (zstdCodec) encode(dst []byte, _ blockHeader, raw []byte) ([]byte, error) {
 	e, err := zstdEncoder()
 	if err != nil {
 		return nil, err
@@ -57,17 +48,18 @@ func (zstdCodec) encode(dst, raw []byte) ([]byte, error) {
 
 var errFrame = errors.New("the zstd frame is not of the size its header says")
 
-func (zstdCodec) decode(dst, payload []byte, size int) ([]byte, error) {
+func (zstdCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, error) {
+	size := int(h.Raw)
 	d, err := zstdDecoder()
 	if err != nil {
 		return nil, err
 	}
 	// The frame must agree with the header before either is believed with an allocation; one of under 256 bytes need not say its size.
-	var h zstd.Header
-	if err := h.Decode(payload); err != nil {
+	var f zstd.Header
+	if err := f.Decode(payload); err != nil {
 		return nil, err
 	}
-	if h.Skippable || h.HasFCS && h.FrameContentSize != uint64(size) || !h.HasFCS && size >= 256 {
+	if f.Skippable || f.HasFCS && f.FrameContentSize != uint64(size) || !f.HasFCS && size >= 256 {
 		return nil, errFrame
 	}
 	if cap(dst) < size {

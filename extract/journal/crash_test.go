@@ -1,23 +1,14 @@
 package journal
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
-
-	"github.com/rollcall-data/rollcall/extract"
 )
 
 // life is the life of a run on a disk that may crash: what was asked to be recorded, and what was acknowledged.
@@ -120,6 +111,62 @@ func (l *life) verify(t *testing.T, what string) {
 	}
 }
 
+// TestKillThenPowerLoss kills a run at each of its calls, and then has the machine lose its power at each call of the process that resumes it:
+// what that process was handed is as durable as what it recorded.
+func TestKillThenPowerLoss(t *testing.T) {
+	for first := 1; ; first++ {
+		var killed bool
+		for second := 1; ; second++ {
+			d := newCrashDisk(first, uint64(second))
+			root := filepath.Join(t.TempDir(), "journal")
+			l := life{dir: filepath.Join(root, testRun)}
+			l.run(t, d)
+			killed = d.dead
+			d.revive(second)
+			l.runAgain(t, d, root)
+			lost := d.dead
+			d.afterCrash(filepath.Dir(root), true)
+			what := fmt.Sprintf("kill at call %d, loss of power at call %d of the next process", first, second)
+			must(clean(quickDisk{}, root))
+			if _, err := os.Stat(l.dir); err == nil {
+				l.verify(t, what)
+			} else if len(l.acked) > 0 {
+				t.Fatalf("%s: the run is gone", what)
+			}
+			if !lost {
+				break
+			}
+		}
+		if !killed {
+			break
+		}
+	}
+}
+
+// runAgain continues the run after its process was killed.
+func (l *life) runAgain(t *testing.T, d disk, root string) {
+	if clean(d, root) != nil {
+		return
+	}
+	var j *Journal
+	var err error
+	if _, statErr := os.Stat(l.dir); statErr != nil {
+		j, err = create(d, l.dir, header(testRun))
+	} else if j, _, err = resume(t.Context(), d, l.dir, ResumeOptions{Now: clock}); err == nil {
+		l.acked = bodies(entriesOf(t, j))
+	}
+	if err != nil {
+		return
+	}
+	l.asked = append(slices.Clone(l.acked), "of the next process")
+	l.sealing = false
+	if err := j.Record(t.Context(), modelCall(50), answer("of the next process", 0), true); err == nil {
+		l.acked = append(l.acked, "of the next process")
+	}
+	l.sealing = true
+	_ = j.Seal() // it may crash
+}
+
 // TestRewriteCrashAnywhere crashes a rewrite at each of its calls: each segment is then old or new, and to run it again finishes it.
 func TestRewriteCrashAnywhere(t *testing.T) {
 	unfinished, _, _ := threeSegments(t)
@@ -178,210 +225,5 @@ func TestRewriteCrashAnywhere(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// model is what a run must hold, kept beside it.
-type model struct {
-	all    []modelEntry
-	sweeps int // the first process whose sweep answers count
-}
-
-type modelEntry struct {
-	call    extract.Call
-	answer  extract.Answer
-	usable  bool
-	process int
-}
-
-// handedOut is what a replay gives for c.
-func (m *model) handedOut(c extract.Call) []string {
-	var s []string
-	for _, e := range m.all {
-		if e.usable && e.call.ID() == c.ID() && (e.process >= m.sweeps || !inSweep(c.Kind)) {
-			s = append(s, string(e.answer.Body))
-		}
-	}
-	return s
-}
-
-// resumed applies the rule about the age of a sweep.
-func (m *model) resumed(process int, now time.Time) {
-	oldest := now
-	for _, e := range m.all {
-		if e.usable && inSweep(e.call.Kind) && e.process >= m.sweeps && e.answer.At.Before(oldest) {
-			oldest = e.answer.At
-		}
-	}
-	if now.Sub(oldest) > 6*time.Hour {
-		m.sweeps = process
-	}
-}
-
-// TestLives has runs live through random answers, kills that leave any part of an unacknowledged block, resumes hours later, and a seal; at
-// each start the journal hands out exactly what the model says.
-func TestLives(t *testing.T) {
-	calls := []extract.Call{listCall(0), listCall(1), modelCall(0), modelCall(1), modelCall(2)}
-	root := t.TempDir()
-	lives := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		lives++
-		dir := filepath.Join(root, fmt.Sprint(lives), testRun)
-		j, err := create(quickDisk{}, dir, header(testRun))
-		must(err)
-		m, now := model{}, clock
-		for process := 1; ; process++ {
-			for range rapid.IntRange(0, 12).Draw(rt, "answers") {
-				now = now.Add(time.Duration(rapid.IntRange(0, 3600).Draw(rt, "seconds")) * time.Second)
-				e := modelEntry{
-					call:    rapid.SampledFrom(calls).Draw(rt, "call"),
-					answer:  extract.Answer{Status: 200, Body: rapid.SliceOf(rapid.Byte()).Draw(rt, "body"), At: now},
-					usable:  rapid.IntRange(0, 9).Draw(rt, "usable") > 0,
-					process: process,
-				}
-				must(j.Record(t.Context(), e.call, e.answer, e.usable))
-				m.all = append(m.all, e)
-			}
-			durable := j.durable.Load()
-			name := filepath.Join(dir, segmentName(process))
-			must(j.Close())
-			if rapid.Bool().Draw(rt, "killed") {
-				tear(rt, name, durable)
-			}
-			if rapid.IntRange(0, 3).Draw(rt, "done") == 0 {
-				break
-			}
-			now = now.Add(time.Duration(rapid.IntRange(0, 500).Draw(rt, "minutes")) * time.Minute)
-			j, _, err = resume(t.Context(), quickDisk{}, dir, ResumeOptions{Now: now})
-			if err != nil {
-				rt.Fatalf("process %d: %v", process+1, err)
-			}
-			m.resumed(process+1, now)
-			for _, c := range calls {
-				wantRecorded(t, j, c, m.handedOut(c)...)
-			}
-		}
-		j, _, err = OpenReadOnly(t.Context(), dir)
-		must(err)
-		for _, c := range calls {
-			wantRecorded(t, j, c, m.handedOut(c)...)
-		}
-		var want []string
-		for _, e := range m.all {
-			want = append(want, string(e.answer.Body))
-		}
-		if got := bodies(entriesOf(t, j)); !slices.Equal(got, want) {
-			rt.Fatalf("the run holds %q; want %q", got, want)
-		}
-		must(Check(t.Context(), dir))
-	})
-}
-
-// tear leaves the segment as a kill leaves it: what is durable, and any part of a block that was being written.
-func tear(rt *rapid.T, path string, durable int64) {
-	must(os.Truncate(path, durable))
-	if !rapid.Bool().Draw(rt, "torn") {
-		return
-	}
-	whole, err := os.ReadFile(path)
-	must(err)
-	rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
-	p, err := readPreamble(path)
-	must(err)
-	h, err := decodeHeader(whole)
-	must(err)
-	f, err := frameOf(Entry{Call: modelCall(p.Segment), Answer: answer(string(modelBody(rng, 500)), 0), Usable: true})
-	must(err)
-	next := blockHeader{Type: entriesBlock, Entries: 1, Segment: h.Segment, Number: blocksIn(path)}
-	b, err := appendBlock(nil, zstdCodec{}, next, f.append(nil))
-	must(err)
-	must(os.WriteFile(path, append(whole, b[:rng.IntN(len(b))]...), 0o600))
-}
-
-// blocksIn counts the blocks of a segment that ends with a whole one.
-func blocksIn(path string) (n uint32) {
-	f, err := os.Open(path)
-	must(err)
-	defer f.Close()
-	for off := int64(0); ; n++ {
-		h, err := readHeader(f, off)
-		if err != nil {
-			return n
-		}
-		off += h.size()
-	}
-}
-
-// victim records for ever, and says on stdout what was acknowledged.
-func victim(dir string) {
-	ctx := context.Background()
-	var j *Journal
-	var err error
-	if _, statErr := os.Stat(dir); statErr != nil {
-		j, err = Create(dir, header(testRun))
-	} else {
-		j, _, err = Resume(ctx, dir, ResumeOptions{Now: clock})
-	}
-	must(err)
-	var line sync.Mutex
-	for w := range 4 {
-		go func() {
-			for i := w; ; i += 4 {
-				c := modelCall(i)
-				if _, ok := j.Recorded(c); ok {
-					continue
-				}
-				must(j.Record(ctx, c, answer(c.Path, 0), true))
-				line.Lock()
-				fmt.Println(i)
-				line.Unlock()
-			}
-		}()
-	}
-	select {}
-}
-
-// A process that is killed leaves all that it had acknowledged, kill after kill, and no answer twice.
-func TestKill(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), testRun)
-	acked := 0
-	for kill := range 8 {
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), "JOURNAL_TEST_VICTIM="+dir)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.StdoutPipe()
-		must(err)
-		must(cmd.Start())
-		lines := bufio.NewScanner(out)
-		for range 20 + 7*kill {
-			if !lines.Scan() {
-				t.Fatal("the victim died by itself")
-			}
-			acked++
-		}
-		must(cmd.Process.Kill())
-		for lines.Scan() {
-			acked++
-		}
-		if err := cmd.Wait(); err == nil {
-			t.Fatal("the victim ended by itself")
-		}
-		if err := Check(t.Context(), dir); err != nil {
-			t.Fatalf("kill %d: %v", kill, err)
-		}
-	}
-	j, r, err := OpenReadOnly(t.Context(), dir)
-	must(err)
-	// At each kill each of the four may have had one answer on disk, and not have said so yet.
-	if r.Answers < acked || r.Answers > acked+8*4 {
-		t.Errorf("%d answers are there; %d were acknowledged", r.Answers, acked)
-	}
-	seen := make(map[string]bool)
-	for _, e := range entriesOf(t, j) {
-		if seen[e.Call.Path] {
-			t.Error("an answer was recorded twice")
-		}
-		seen[e.Call.Path] = true
-		wantRecorded(t, j, e.Call, e.Call.Path)
 	}
 }

@@ -27,6 +27,7 @@ type disk interface {
 type file interface {
 	io.WriteCloser
 	Sync() error
+	Truncate(size int64) error
 }
 
 type osDisk struct{}
@@ -76,8 +77,16 @@ func (osDisk) syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// makeFolders makes dir and whatever is missing above it, and makes their names durable.
+// makeFolders makes dir and whatever is missing above it. The names are durable afterwards, dir's even if a process made it that was killed
+// before it could see to that.
 func makeFolders(d disk, dir string) error {
+	if err := makeMissing(d, dir); err != nil {
+		return err
+	}
+	return d.syncDir(filepath.Dir(dir))
+}
+
+func makeMissing(d disk, dir string) error {
 	if info, err := os.Stat(dir); err == nil {
 		if !info.IsDir() {
 			return fmt.Errorf("%s is not a folder", dir)
@@ -86,14 +95,23 @@ func makeFolders(d disk, dir string) error {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	parent := filepath.Dir(dir)
-	if err := makeFolders(d, parent); err != nil {
+	if err := makeFolders(d, filepath.Dir(dir)); err != nil {
 		return err
 	}
-	if err := d.mkdir(dir); err != nil {
+	return d.mkdir(dir)
+}
+
+// syncFile makes durable what a process that was killed had written to a file.
+func syncFile(d disk, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
 		return err
 	}
-	return d.syncDir(parent)
+	f, err := d.reopen(path, info.Size())
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // publish gives the durable file (or folder) from the name to, in the same folder, durably.

@@ -3,7 +3,6 @@ package journal_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,7 +19,7 @@ var _ = extract.Options{Recorder: (*journal.Journal)(nil)}
 func Example() {
 	root, err := os.MkdirTemp("", "journal")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(root)
 	ctx := context.Background()
@@ -30,25 +29,25 @@ func Example() {
 
 	j, err := journal.Create(dir, journal.Header{Run: "20250301T020000Z", Started: now})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if err := j.Record(ctx, page, extract.Answer{Status: 200, Body: []byte(`{"users":[]}`), At: now}, true); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if err := j.Close(); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	j, report, err := journal.Resume(ctx, dir, journal.ResumeOptions{Now: now.Add(time.Hour)})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	a, ok := j.Recorded(page)
 	fmt.Println(report.Answers, ok, string(a.Body))
 	_, ok = j.Recorded(page)
 	fmt.Println(ok)
 	if err := j.Seal(); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(journal.Check(ctx, dir))
 	// Output:

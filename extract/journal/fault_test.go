@@ -2,9 +2,11 @@ package journal
 
 import (
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,7 +50,7 @@ type crashDisk struct {
 
 // nameChange is a change of a name in a folder that a crash of the machine may undo.
 type nameChange struct {
-	dir  string
+	path string
 	undo func()
 }
 
@@ -70,7 +72,7 @@ func (d *crashDisk) mkdir(path string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	d.names = append(d.names, nameChange{filepath.Dir(path), func() { must(os.RemoveAll(path)) }})
+	d.names = append(d.names, nameChange{path, func() { must(os.RemoveAll(path)) }})
 	return d.quickDisk.mkdir(path)
 }
 
@@ -82,7 +84,7 @@ func (d *crashDisk) create(path string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.names = append(d.names, nameChange{filepath.Dir(path), func() { must(os.RemoveAll(path)) }})
+	d.names = append(d.names, nameChange{path, func() { must(os.RemoveAll(path)) }})
 	d.files[path] = &crashFile{file: f, disk: d, path: path}
 	return d.files[path], nil
 }
@@ -95,7 +97,11 @@ func (d *crashDisk) reopen(path string, size int64) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.files[path] = &crashFile{file: f, disk: d, path: path, size: size, synced: size}
+	synced := size
+	if before := d.files[path]; before != nil {
+		synced = min(synced, before.synced)
+	}
+	d.files[path] = &crashFile{file: f, disk: d, path: path, size: size, synced: synced}
 	return d.files[path], nil
 }
 
@@ -105,7 +111,7 @@ func (d *crashDisk) rename(from, to string) error {
 	}
 	backup := to + ".before"
 	replaced := os.Link(to, backup) == nil
-	d.names = append(d.names, nameChange{filepath.Dir(to), func() {
+	d.names = append(d.names, nameChange{to, func() {
 		must(os.Rename(to, from))
 		if replaced {
 			must(os.Rename(backup, to))
@@ -128,6 +134,9 @@ func (d *crashDisk) remove(path string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
+	within := func(p string) bool { return p == path || strings.HasPrefix(p, path+"/") }
+	maps.DeleteFunc(d.files, func(p string, _ *crashFile) bool { return within(p) })
+	d.names = slices.DeleteFunc(d.names, func(c nameChange) bool { return within(c.path) })
 	return d.quickDisk.remove(path)
 }
 
@@ -135,13 +144,7 @@ func (d *crashDisk) syncDir(path string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	kept := d.names[:0]
-	for _, c := range d.names {
-		if c.dir != path {
-			kept = append(kept, c)
-		}
-	}
-	d.names = kept
+	d.names = slices.DeleteFunc(d.names, func(c nameChange) bool { return filepath.Dir(c.path) == path })
 	return nil
 }
 
@@ -157,6 +160,9 @@ func (d *crashDisk) afterCrash(root string, power bool) {
 		return err
 	}))
 }
+
+// revive has a new process run on the disk after the one before was killed; its at'th call crashes.
+func (d *crashDisk) revive(at int) { d.dead, d.calls, d.at = false, 0, at }
 
 // powerLoss undoes the last few changes of names that are not durable, and leaves of what was written since a file's fsync a part, with zeros
 // for what did not reach the disk.
@@ -209,6 +215,14 @@ func (f *crashFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
+func (f *crashFile) Truncate(size int64) error {
+	if err := f.disk.step(); err != nil {
+		return err
+	}
+	f.size, f.synced = size, min(size, f.synced)
+	return f.file.Truncate(size)
+}
+
 func (f *crashFile) Sync() error {
 	if err := f.disk.step(); err != nil {
 		return err
@@ -244,6 +258,24 @@ func (d *faultDisk) create(path string) (file, error) {
 		return nil, err
 	}
 	f, err := d.quickDisk.create(path)
+	if err != nil {
+		return nil, err
+	}
+	return &faultFile{file: f, disk: d}, nil
+}
+
+func (d *faultDisk) mkdir(path string) error {
+	if err := d.failure("mkdir"); err != nil {
+		return err
+	}
+	return d.quickDisk.mkdir(path)
+}
+
+func (d *faultDisk) reopen(path string, size int64) (file, error) {
+	if err := d.failure("reopen"); err != nil {
+		return nil, err
+	}
+	f, err := d.quickDisk.reopen(path, size)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,8 @@ type folder struct {
 	seal       *seal // nil: the run is not sealed
 	// sealPending says that a crash came between sealing the last segment and giving the seal its name.
 	sealPending bool
+	encrypted   bool // its first segment or its last
+	keys        keyring
 	temps       []string // what a crash left, of no more use
 	strangers   []string // not ours
 }
@@ -53,7 +55,7 @@ func readFolder(dir string) (folder, error) {
 	if err != nil {
 		return folder{}, err
 	}
-	f.header, f.sweepsFrom = first.Header, last.SweepsFrom
+	f.header, f.sweepsFrom, f.encrypted = first.Header, last.SweepsFrom, first.Key != nil || last.Key != nil
 	if err := f.readSeal(sealed, temp); err != nil {
 		return folder{}, err
 	}
@@ -115,11 +117,15 @@ func (f folder) compareSeal() error {
 	return nil
 }
 
-// settle finishes what a crash interrupted: a seal gets its name, temporary files go.
+// settle finishes what a crash interrupted: a seal gets its name, temporary files go, and names that were given are durable.
 func (f *folder) settle(d disk) error {
 	if f.sealPending {
-		temp := f.path(sealName + tempSuffix)
-		if err := publish(d, temp, f.path(sealName)); err != nil {
+		// The process may have been killed before the fsync of the trailer that seals the run, and the seal must not be there without it.
+		err := syncFile(d, f.path(f.segments[len(f.segments)-1]))
+		if err == nil {
+			err = d.rename(f.path(sealName+tempSuffix), f.path(sealName))
+		}
+		if err != nil {
 			return fmt.Errorf("seal a journal: %w", err)
 		}
 		f.sealPending = false
@@ -129,11 +135,13 @@ func (f *folder) settle(d disk) error {
 			return fmt.Errorf("remove what a crash left: %w", err)
 		}
 	}
-	if len(f.temps) == 0 {
-		return nil
-	}
 	f.temps = nil
-	return d.syncDir(f.dir)
+	for _, dir := range []string{f.dir, filepath.Dir(f.dir)} {
+		if err := d.syncDir(dir); err != nil {
+			return fmt.Errorf("finish what a crash interrupted: %w", err)
+		}
+	}
+	return nil
 }
 
 // walk reads segment i, verifies it, and compares what it says of itself with its place in the run.
@@ -144,6 +152,7 @@ func (f folder) walk(ctx context.Context, i int, fn func(*block) error) (walked,
 		limit:   -1,
 		mayTear: last && f.seal == nil,
 		verify:  true,
+		keys:    f.keys,
 	}.run(ctx, fn)
 	if err != nil {
 		return walked{}, err

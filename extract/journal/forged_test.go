@@ -35,7 +35,7 @@ func TestForgedBlocks(t *testing.T) {
 	}{
 		{name: "good", h: blockHeader{Type: entriesBlock, Entries: 1}, raw: good},
 		{"later version", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[11] = 2; return resum(b) }, "journal version 2"},
-		{"unknown codec", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[13] = 9; return resum(b) }, "unknown codec 9"},
+		{"unknown codec", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[13] = 9; return resum(b) }, "codec 9"},
 		{"unknown type", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[12] = 9; return resum(b) }, errBlockType.Error()},
 		{"declared too large", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte {
 			binary.LittleEndian.PutUint32(b[32:], maxRaw+1)

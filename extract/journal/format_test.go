@@ -87,7 +87,7 @@ func TestSpelling(t *testing.T) {
 		must(err)
 		f, err := os.Open(filepath.Join(fixture, name))
 		must(err)
-		h, raw, err := readBlock(f, 0)
+		h, raw, err := readBlock(f, zstdCodec{}, 0)
 		must(err)
 		must(f.Close())
 		line, err := jsonLine(old)

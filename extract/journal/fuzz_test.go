@@ -45,7 +45,7 @@ func FuzzBlock(f *testing.F) {
 		if h.Raw > maxRaw || h.Entries > maxBlockEntries {
 			t.Fatalf("a header was taken that declares %d bytes, %d entries", h.Raw, h.Entries)
 		}
-		got, err := h.decodePayload(nil, payload)
+		got, err := h.decodePayload(zstdCodec{}, nil, payload)
 		if err != nil {
 			return
 		}
@@ -74,7 +74,7 @@ func FuzzBlock(f *testing.F) {
 // FuzzHead holds the fast reader of heads against encoding/json: where both take a line, they read the same.
 func FuzzHead(f *testing.F) {
 	fixtureBlocks(f, func(h blockHeader, payload []byte) {
-		raw, err := h.decodePayload(nil, payload)
+		raw, err := h.decodePayload(zstdCodec{}, nil, payload)
 		must(err)
 		f.Add(raw[:bytes.IndexByte(raw, '\n')])
 	})

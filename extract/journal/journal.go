@@ -40,9 +40,10 @@ type Journal struct {
 
 // extent is what of a segment is to be read.
 type extent struct {
-	name string
-	id   uint64
-	end  int64 // of its whole blocks; of the segment being written, see Journal.durable
+	name  string
+	id    uint64
+	codec codec
+	end   int64 // of its whole blocks; of the segment being written, see Journal.durable
 }
 
 // Report says what was found when a run's journal was opened.
@@ -61,19 +62,26 @@ type Report struct {
 
 // ResumeOptions is what [Resume] needs to know.
 type ResumeOptions struct {
-	// Now is the time by which answers are old.
+	// Now is the time by which answers are old. It must be given.
 	Now time.Time
 	// SweepMaxAge is how old the oldest answer of a sweep may be for the sweep to be resumed; 0 is six hours.
 	SweepMaxAge time.Duration
+	// Recipients are whom what this process records is encrypted for; none: it is plain. What is there already stays as it is.
+	Recipients []Recipient
+	// Identities open what is there already, where it is encrypted.
+	Identities []*Identity
 }
 
 const defaultSweepMaxAge = 6 * time.Hour
 
 // Create begins the journal of a new run in dir, whose base name is h.Run and which must not exist; folders above it are made. The folder
-// appears whole, with the header durable in it, or not at all.
-func Create(dir string, h Header) (*Journal, error) { return create(osDisk{}, dir, h) }
+// appears whole, with the header durable in it, or not at all. Whatever is recorded is encrypted for the recipients, each of whom can open it
+// alone; without recipients it is plain.
+func Create(dir string, h Header, recipients ...Recipient) (*Journal, error) {
+	return create(osDisk{}, dir, h, recipients...)
+}
 
-func create(d disk, dir string, h Header) (*Journal, error) {
+func create(d disk, dir string, h Header, recipients ...Recipient) (*Journal, error) {
 	h, err := h.normal()
 	if err != nil {
 		return nil, fmt.Errorf("create a journal: %w", err)
@@ -81,11 +89,13 @@ func create(d disk, dir string, h Header) (*Journal, error) {
 	if filepath.Base(dir) != h.Run || strings.HasPrefix(h.Run, hiddenPrefix) {
 		return nil, fmt.Errorf("create a journal: the folder %s is not named by a run's id", dir)
 	}
-	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
-		return nil, errors.Join(fmt.Errorf("create a journal: %s is there already", dir), err)
+	if _, err := os.Lstat(dir); err == nil {
+		return nil, fmt.Errorf("create a journal: %s is there already", dir)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("create a journal: %w", err)
 	}
 	temp := filepath.Join(filepath.Dir(dir), hiddenPrefix+h.Run+tempSuffix)
-	seg, err := createFolder(d, temp, dir, preamble{Header: h, Segment: 1, SweepsFrom: 1})
+	seg, err := createFolder(d, temp, dir, preamble{Header: h, Segment: 1, SweepsFrom: 1}, recipients)
 	if err != nil {
 		return nil, fmt.Errorf("create a journal: %w", err)
 	}
@@ -98,7 +108,7 @@ func create(d disk, dir string, h Header) (*Journal, error) {
 }
 
 // createFolder makes dir with its first segment, aside and then by one rename.
-func createFolder(d disk, temp, dir string, p preamble) (*segment, error) {
+func createFolder(d disk, temp, dir string, p preamble, recipients []Recipient) (*segment, error) {
 	if err := makeFolders(d, filepath.Dir(dir)); err != nil {
 		return nil, err
 	}
@@ -108,7 +118,7 @@ func createFolder(d disk, temp, dir string, p preamble) (*segment, error) {
 	if err := d.mkdir(temp); err != nil {
 		return nil, err
 	}
-	seg, err := createSegment(d, temp, p)
+	seg, err := createSegment(d, temp, p, recipients)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +132,8 @@ func createFolder(d disk, temp, dir string, p preamble) (*segment, error) {
 var ErrSealed = errors.New("the run's journal is sealed")
 
 // Resume continues the unfinished run in dir: what is torn is cut off, what was recorded will be handed out, and what this process records
-// goes to a new segment. A sealed run is [ErrSealed], a damaged one a [*DamageError]; neither is written to.
+// goes to a new segment. A sealed run is [ErrSealed], a damaged one a [*DamageError], one that the identities do not open a [*KeyError]; none of
+// them is written to.
 func Resume(ctx context.Context, dir string, o ResumeOptions) (*Journal, Report, error) {
 	return resume(ctx, osDisk{}, dir, o)
 }
@@ -135,6 +146,7 @@ func resume(ctx context.Context, d disk, dir string, o ResumeOptions) (*Journal,
 	if f.seal != nil {
 		return nil, Report{}, ErrSealed
 	}
+	f.keys.identities = o.Identities
 	if len(f.segments) == maxSegments {
 		return nil, Report{}, fmt.Errorf("resume a journal: %s has %d segments, and there is no name for another", dir, maxSegments)
 	}
@@ -150,16 +162,10 @@ func resume(ctx context.Context, d disk, dir string, o ResumeOptions) (*Journal,
 	if drop {
 		l.dropSweep(next)
 	}
-	if l.last.trailer == nil {
-		seg, err := reopenSegment(d, dir, l.last)
-		if err == nil {
-			err = seg.finish(false)
-		}
-		if err != nil {
-			return nil, Report{}, fmt.Errorf("resume a journal: %w", err)
-		}
+	if err := endLast(d, dir, l.last); err != nil {
+		return nil, Report{}, fmt.Errorf("resume a journal: %w", err)
 	}
-	seg, err := createSegment(d, dir, preamble{Header: f.header, Segment: next, SweepsFrom: l.folder.sweepsFrom})
+	seg, err := createSegment(d, dir, preamble{Header: f.header, Segment: next, SweepsFrom: l.folder.sweepsFrom}, o.Recipients)
 	if err != nil {
 		return nil, Report{}, fmt.Errorf("resume a journal: %w", err)
 	}
@@ -169,13 +175,27 @@ func resume(ctx context.Context, d disk, dir string, o ResumeOptions) (*Journal,
 	return j, r, nil
 }
 
+// endLast gives the last segment, of a process that is gone, its orderly end, and makes durable what is about to be built upon.
+func endLast(d disk, dir string, last walked) error {
+	if last.trailer != nil {
+		return syncFile(d, filepath.Join(dir, last.name))
+	}
+	s, err := reopenSegment(d, dir, last)
+	if err != nil {
+		return err
+	}
+	return s.finish(false)
+}
+
 // OpenReadOnly opens the run in dir, sealed or not, for a replay: it hands out whatever would have been handed out when the run was last
-// worked on, however old, and writes nothing. A torn tail is left as it is and reported.
-func OpenReadOnly(ctx context.Context, dir string) (*Journal, Report, error) {
+// worked on, however old, and writes nothing. A torn tail is left as it is and reported. An encrypted run that the identities do not open is a
+// [*KeyError].
+func OpenReadOnly(ctx context.Context, dir string, identities ...*Identity) (*Journal, Report, error) {
 	f, err := readFolder(dir)
 	if err != nil {
 		return nil, Report{}, err
 	}
+	f.keys.identities = identities
 	l, err := load(ctx, f)
 	if err != nil {
 		return nil, Report{}, err

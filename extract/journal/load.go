@@ -28,7 +28,7 @@ func load(ctx context.Context, f folder) (*loader, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.segments = append(l.segments, extent{name: w.name, id: w.id, end: w.size})
+		l.segments = append(l.segments, extent{name: w.name, id: w.id, codec: w.codec, end: w.size})
 		l.last = w
 	}
 	return l, nil
@@ -80,7 +80,10 @@ func (l *loader) journal() (*Journal, Report) {
 		dir: l.folder.dir, header: l.folder.header, segments: l.segments, sweepsFrom: l.folder.sweepsFrom, spots: l.spots,
 		sweeps: l.sweeps, others: l.others, notes: l.notes,
 	}
-	j.cache = &cache{load: func(block uint32) ([]byte, error) { return readSpot(j.dir, j.spots[block]) }}
+	j.cache = &cache{load: func(block uint32) ([]byte, error) {
+		s := j.spots[block]
+		return readSpot(j.dir, s, j.segments[s.segment].codec)
+	}}
 	r := Report{
 		Sealed:    l.folder.seal != nil,
 		Segments:  len(l.segments),

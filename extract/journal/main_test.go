@@ -125,7 +125,7 @@ func bodies(all []Entry) []string {
 }
 
 // wholeBytes compares bodies as wholes: cmp takes minutes to align megabytes.
-var wholeBytes = cmp.Comparer(func(a, b []byte) bool { return bytes.Equal(a, b) })
+var wholeBytes = cmp.Comparer(bytes.Equal)
 
 func copyDir(t testing.TB, from, to string) {
 	t.Helper()

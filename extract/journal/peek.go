@@ -1,13 +1,15 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 )
 
-// readBlock reads and decodes the block at off of an open segment file; what is not a whole block there is a *DamageError.
-func readBlock(f *os.File, off int64) (blockHeader, []byte, error) {
+// readBlock reads and decodes the block at off of an open segment file whose entries are of codec c; what is not a whole block there is a
+// *DamageError.
+func readBlock(f *os.File, c codec, off int64) (blockHeader, []byte, error) {
 	h, err := readHeader(f, off)
 	if err != nil {
 		return h, nil, err
@@ -23,7 +25,7 @@ func readBlock(f *os.File, off int64) (blockHeader, []byte, error) {
 	if _, err := f.ReadAt(payload, off+headerSize); err != nil {
 		return h, nil, fmt.Errorf("%w: %w", errRead, err)
 	}
-	raw, err := h.decodePayload(nil, payload)
+	raw, err := h.decodePayload(c, nil, payload)
 	if err != nil {
 		return h, nil, damaged(f.Name(), off, err)
 	}
@@ -33,7 +35,7 @@ func readBlock(f *os.File, off int64) (blockHeader, []byte, error) {
 func readHeader(f *os.File, off int64) (blockHeader, error) {
 	b := make([]byte, headerSize)
 	n, err := f.ReadAt(b, off)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return blockHeader{}, fmt.Errorf("%w: %w", errRead, err)
 	}
 	h, err := decodeHeader(b[:n])
@@ -51,7 +53,7 @@ func readPreamble(path string) (preamble, error) {
 		return p, fmt.Errorf("%w: %w", errRead, err)
 	}
 	defer f.Close()
-	h, raw, err := readBlock(f, 0)
+	h, raw, err := readBlock(f, zstdCodec{}, 0)
 	if err == nil && h.Type != preambleBlock {
 		err = damaged(path, 0, errPreamble)
 	}
@@ -82,7 +84,7 @@ func endsSealed(path string) bool {
 			continue
 		}
 		var t trailer
-		_, raw, err := readBlock(f, off)
+		_, raw, err := readBlock(f, zstdCodec{}, off)
 		return err == nil && strictJSON(raw, &t) == nil && t.Sealed
 	}
 }

@@ -84,7 +84,7 @@ func (j *Journal) record(ctx context.Context, e Entry) error {
 // start lets s, segment number n, be written by a committer.
 func (j *Journal) start(d disk, s *segment, n int) {
 	j.disk, j.writing = d, s
-	j.segments = append(j.segments, extent{name: segmentName(n), id: s.id})
+	j.segments = append(j.segments, extent{name: segmentName(n), id: s.id, codec: s.codec})
 	j.durable.Store(s.size)
 	j.queue, j.stop, j.stopped = make(chan *pending), make(chan struct{}), make(chan struct{})
 	go j.commitAll()
@@ -132,7 +132,7 @@ func (j *Journal) gather(batch []*pending) []*pending {
 	return batch
 }
 
-// commit writes and fsyncs one block. After a failure it writes nothing more: the file's tail, or what of it is on disk, is unknown.
+// commit writes and fsyncs one block. After a failure it writes nothing more.
 func (j *Journal) commit(entries int, raw []byte) error {
 	if err := j.Err(); err != nil {
 		return err
@@ -142,6 +142,9 @@ func (j *Journal) commit(entries int, raw []byte) error {
 		err = j.writing.f.Sync()
 	}
 	if err != nil {
+		// After a failed fsync the block may look whole until the machine loses its power, so it must not be found by a resume. Should this
+		// fail too, a torn tail is what is left.
+		_ = j.writing.f.Truncate(j.durable.Load())
 		return j.fail(fmt.Errorf("write %s: %w", j.segments[len(j.segments)-1].name, err))
 	}
 	j.durable.Store(j.writing.size)

@@ -27,7 +27,7 @@ func (j *Journal) Recorded(c extract.Call) (extract.Answer, bool) {
 	}
 	a, err := j.answer(id, p)
 	if err != nil {
-		j.fail(err)
+		_ = j.fail(err) // Err tells
 		return extract.Answer{}, false
 	}
 	return a, true
@@ -74,7 +74,7 @@ func (j *Journal) Each(ctx context.Context, fn func(Entry) error) error {
 		if j.writing != nil && i == len(j.segments)-1 {
 			end = j.durable.Load()
 		}
-		_, err := walk{path: filepath.Join(j.dir, s.name), limit: end}.run(ctx, func(b *block) error {
+		_, err := walk{path: filepath.Join(j.dir, s.name), limit: end, codec: s.codec}.run(ctx, func(b *block) error {
 			return b.entries(func(_ int, e Entry) error {
 				e.Segment = s.name
 				e.SetAside = i+1 < j.sweepsFrom && inSweep(e.Call.Kind)

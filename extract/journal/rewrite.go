@@ -20,19 +20,22 @@ type Rewritten struct {
 // to drop it; it may be called for an entry again after a crash. Its error ends Rewrite with the segment at hand as it was. The entry's bytes
 // are edit's until it returns; it must not change them in place.
 //
-// A sealed run is sealed afterwards. Of an unfinished one, a torn tail goes, for it may hold what an edit is to remove. Where an answer's Call is
-// edited, it is the edited call that a replay will have to ask. Blocks in which nothing changed are copied as they are.
+// A sealed run is sealed afterwards. Of an unfinished one, a torn tail goes, for it may hold what an edit is to remove. Where an answer's Call
+// is edited, it is the edited call that a replay will have to ask. Blocks in which nothing changed are copied as they are.
+//
+// What is encrypted stays so, for the same recipients; it needs the identity of one of them, else Rewrite is a [*KeyError].
 //
 // Nobody may have the run open. Damage is a *[DamageError], and the damaged segment is left alone.
-func Rewrite(ctx context.Context, dir string, edit func(Entry) (Entry, bool, error)) (Rewritten, error) {
-	return rewrite(ctx, osDisk{}, dir, edit)
+func Rewrite(ctx context.Context, dir string, edit func(Entry) (Entry, bool, error), identities ...*Identity) (Rewritten, error) {
+	return rewrite(ctx, osDisk{}, dir, edit, identities...)
 }
 
-func rewrite(ctx context.Context, d disk, dir string, edit func(Entry) (Entry, bool, error)) (Rewritten, error) {
+func rewrite(ctx context.Context, d disk, dir string, edit func(Entry) (Entry, bool, error), identities ...*Identity) (Rewritten, error) {
 	f, err := readFolder(dir)
 	if err != nil {
 		return Rewritten{}, err
 	}
+	f.keys.identities = identities
 	if err := f.settle(d); err != nil {
 		return Rewritten{}, err
 	}
@@ -82,7 +85,7 @@ func (r *rewriter) run(ctx context.Context) (err error) {
 		return err
 	}
 	if r.out == nil && w.torn > 0 {
-		err = r.begin(w.id, w.size)
+		err = r.begin(w.id, w.codec, w.size)
 	}
 	if err != nil || r.out == nil {
 		return err
@@ -94,12 +97,12 @@ func (r *rewriter) run(ctx context.Context) (err error) {
 }
 
 // begin makes the new file with all that the old one has before off.
-func (r *rewriter) begin(id uint64, off int64) error {
+func (r *rewriter) begin(id uint64, c codec, off int64) error {
 	f, err := r.disk.create(r.path() + tempSuffix)
 	if err != nil {
 		return err
 	}
-	r.out = &segment{f: f, codec: zstdCodec{}, id: id, sum: sha256.New()}
+	r.out = &segment{f: f, codec: c, id: id, sum: sha256.New()}
 	return r.out.prefix(r.path(), off, r.blocks, r.entries)
 }
 
@@ -111,7 +114,7 @@ func (r *rewriter) block(b *block) error {
 		return err
 	case !bytes.Equal(r.raw, b.raw):
 		if r.out == nil {
-			if err := r.begin(b.header.Segment, b.off); err != nil {
+			if err := r.begin(b.header.Segment, b.codec, b.off); err != nil {
 				return err
 			}
 		}

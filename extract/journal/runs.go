@@ -13,10 +13,11 @@ import (
 // RunInfo is one run's journal as [List] finds it.
 type RunInfo struct {
 	Header
-	Dir      string // the run's folder
-	Sealed   bool
-	Segments int
-	Bytes    int64 // of all files in the folder
+	Dir       string // the run's folder
+	Sealed    bool
+	Encrypted bool // its first segment or its last
+	Segments  int
+	Bytes     int64 // of all files in the folder
 }
 
 const (
@@ -69,7 +70,7 @@ func inspect(dir string) (RunInfo, error) {
 	if err != nil {
 		return RunInfo{}, err
 	}
-	r := RunInfo{Header: f.header, Dir: dir, Sealed: f.seal != nil, Segments: len(f.segments)}
+	r := RunInfo{Header: f.header, Dir: dir, Sealed: f.seal != nil, Encrypted: f.encrypted, Segments: len(f.segments)}
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return RunInfo{}, fmt.Errorf("read a journal's folder: %w", err)
@@ -126,7 +127,7 @@ func clean(d disk, root string) error {
 			continue
 		}
 		f, err := readFolder(filepath.Join(root, name))
-		if err != nil {
+		if err != nil || !f.sealPending && len(f.temps) == 0 {
 			continue
 		}
 		if err := f.settle(d); err != nil {

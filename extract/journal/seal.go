@@ -92,12 +92,16 @@ func writeSeal(d disk, dir string, s seal) error {
 // Check reads everything in the run's folder and returns nil if it is what was written: every block of every segment, and of a sealed run
 // every bit of every file and that no file is missing or too many. Of a run that is not sealed, a torn tail is no fault. Each fault is a
 // [*DamageError]; several are joined. Check writes nothing, and may run beside a process that appends to the run.
-func Check(ctx context.Context, dir string) error {
+//
+// An encrypted run is compared with its checksums, which needs no key; with identities its blocks are opened as well, and a run that they do
+// not open is a [*KeyError].
+func Check(ctx context.Context, dir string, identities ...*Identity) error {
 	for {
 		f, err := readFolder(dir)
 		if err != nil {
 			return err
 		}
+		f.keys = keyring{identities: identities, mayShut: true}
 		if err = f.check(ctx); err == nil || f.seal != nil {
 			return err
 		}

@@ -59,6 +59,8 @@ type preamble struct {
 	Segment int `json:"segment"`
 	// SweepsFrom is the first segment whose sweep answers count; see the package comment on resuming.
 	SweepsFrom int `json:"sweeps_from"`
+	// Key is the key that the segment's entries are encrypted with, as an age file for the recipients; nil: they are plain.
+	Key []byte `json:"key,omitempty"`
 }
 
 // trailer is the last block of a segment that came to its end.
@@ -92,18 +94,22 @@ type segment struct {
 	buf     []byte
 }
 
-// createSegment makes the segment that p begins, durably: it has its name once its preamble is on disk.
-func createSegment(d disk, dir string, p preamble) (*segment, error) {
-	var id [8]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return nil, fmt.Errorf("draw a segment's id: %w", err)
+// createSegment makes the segment that p begins, durably, with a key of its own for the recipients: it has its name once its preamble is on
+// disk.
+func createSegment(d disk, dir string, p preamble, recipients []Recipient) (*segment, error) {
+	c, key, err := newSegmentKey(recipients)
+	if err != nil {
+		return nil, err
 	}
+	p.Key = key
+	var id [8]byte
+	rand.Read(id[:]) // never fails
 	path := filepath.Join(dir, segmentName(p.Segment))
 	f, err := d.create(path + tempSuffix)
 	if err != nil {
 		return nil, fmt.Errorf("create a journal segment: %w", err)
 	}
-	s := &segment{f: f, codec: zstdCodec{}, id: binary.LittleEndian.Uint64(id[:]), sum: sha256.New()}
+	s := &segment{f: f, codec: c, id: binary.LittleEndian.Uint64(id[:]), sum: sha256.New()}
 	line, err := jsonLine(p)
 	if err == nil {
 		err = s.write(preambleBlock, 0, line)
@@ -127,14 +133,23 @@ func reopenSegment(d disk, dir string, w walked) (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cut the torn tail of a journal segment: %w", err)
 	}
-	return &segment{f: f, codec: zstdCodec{}, id: w.id, blocks: w.blocks, entries: w.entries, size: w.size, sum: w.sum}, nil
+	// A process that was killed may not have come to the last block's fsync, and no block may follow one that is not durable.
+	if err := f.Sync(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cut the torn tail of a journal segment: %w", err)
+	}
+	return &segment{f: f, codec: w.codec, id: w.id, blocks: w.blocks, entries: w.entries, size: w.size, sum: w.sum}, nil
 }
 
 // write appends a block that holds raw. It is not durable yet.
 func (s *segment) write(t blockType, entries int, raw []byte) error {
 	h := blockHeader{Type: t, Entries: uint16(entries), Segment: s.id, Number: s.blocks}
+	c := s.codec
+	if t != entriesBlock {
+		c = zstdCodec{}
+	}
 	var err error
-	if s.buf, err = appendBlock(s.buf[:0], s.codec, h, raw); err != nil {
+	if s.buf, err = appendBlock(s.buf[:0], c, h, raw); err != nil {
 		return err
 	}
 	if cap(s.buf) > 2*maxBatch {
@@ -144,9 +159,12 @@ func (s *segment) write(t blockType, entries int, raw []byte) error {
 	return s.append(s.buf, entries)
 }
 
-// copy appends a block as it was read, under this segment's next number.
+// copy appends a block as it was read, under this segment's next number. An encrypted one is bound to its number.
 func (s *segment) copy(b *block) error {
 	h := b.header
+	if h.Codec == codecCipher && h.Number != s.blocks {
+		return s.write(h.Type, int(h.Entries), b.raw)
+	}
 	h.Number = s.blocks
 	s.buf = append(h.append(s.buf[:0]), b.payload...)
 	return s.append(s.buf, int(h.Entries))

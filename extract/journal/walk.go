@@ -1,17 +1,12 @@
 package journal
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 )
 
@@ -22,6 +17,8 @@ type block struct {
 	off     int64
 	payload []byte
 	raw     []byte
+	codec   codec    // of its segment's entries
+	shut    bool     // raw is not to be had: there is no key
 	decoder *decoder // the walk's
 	err     error    // io.EOF after the last block
 }
@@ -50,6 +47,7 @@ type walked struct {
 	name     string
 	preamble preamble
 	id       uint64
+	codec    codec     // of the blocks of entries
 	blocks   uint32    // whole blocks, a trailer left out
 	entries  int64     // in them
 	size     int64     // of them, in bytes: where the trailer is or belongs
@@ -67,10 +65,13 @@ type walk struct {
 	mayTear bool
 	// verify compares the trailer's SHA-256.
 	verify bool
+	// codec is the codec of the segment's entries where it is known already; else keys open it.
+	codec codec
+	keys  keyring
 }
 
 // run calls fn for every block of entries, in order, while a goroutine reads and decodes the next ones. Damage is a *DamageError;
-// what fn returns is returned as it is, but for a malformed entry, which is damage too.
+// what fn returns is returned as it is, but for a malformed entry, which is damage too. Blocks that stay shut are not shown to fn.
 func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 	f, err := os.Open(w.path)
 	if err != nil {
@@ -99,7 +100,7 @@ func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 			case <-done:
 				return
 			}
-			s.next(b)
+			s.next(ctx, b)
 			full <- b
 			if b.err != nil {
 				return
@@ -113,13 +114,13 @@ func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 		if err := ctx.Err(); err != nil {
 			return walked{}, err
 		}
-		if b.err == io.EOF {
+		if errors.Is(b.err, io.EOF) {
 			break
 		}
 		if b.err != nil {
 			return walked{}, b.err
 		}
-		if b.header.Type == entriesBlock {
+		if b.header.Type == entriesBlock && !b.shut {
 			if err := fn(b); err != nil {
 				if errors.Is(err, errMalformed) || errors.Is(err, errEntries) {
 					err = s.damage(b.off, err)
@@ -130,196 +131,4 @@ func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 		free <- b
 	}
 	return s.found, nil
-}
-
-// readSize is how much of a segment is read at a time, in bytes.
-const readSize = 1 << 20
-
-// scanner reads a segment block by block.
-type scanner struct {
-	walk
-	f     *os.File
-	r     *bufio.Reader
-	off   int64
-	found walked
-}
-
-func (w walk) newScanner(f *os.File) (*scanner, error) {
-	if w.limit < 0 {
-		info, err := f.Stat()
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errRead, err)
-		}
-		w.limit = info.Size()
-	}
-	s := &scanner{walk: w, f: f, r: bufio.NewReaderSize(f, int(min(w.limit, readSize)))}
-	s.found.name = filepath.Base(w.path)
-	if w.verify {
-		s.found.sum = sha256.New()
-	}
-	return s, nil
-}
-
-func (s *scanner) damage(off int64, err error) error { return damaged(s.path, off, err) }
-
-var (
-	errTrailing = errors.New("bytes after the segment's trailer")
-	errTrailer  = errors.New("the segment is not what its trailer says")
-	errPreamble = errors.New("the segment does not begin with a preamble")
-)
-
-// next reads the next block into b; b.err is io.EOF at the segment's end.
-func (s *scanner) next(b *block) {
-	b.err = nil
-	left := s.limit - s.off
-	switch {
-	case left == 0 && s.off > 0:
-		b.err = io.EOF
-		return
-	case s.found.trailer != nil:
-		b.err = s.damage(s.off, errTrailing)
-		return
-	}
-	err := s.read(b, left)
-	switch {
-	case err == nil:
-		if err := s.take(b); err != nil {
-			b.err = s.damage(b.off, err)
-		}
-	case s.mayTear && s.off > 0 && s.tornAt(b.header, err):
-		s.found.torn = left
-		b.err = io.EOF
-	case errors.Is(err, errRead):
-		b.err = err
-	default:
-		b.err = s.damage(s.off, err)
-	}
-}
-
-// errRead marks a failure of the disk, which is neither damage nor a torn tail.
-var errRead = errors.New("read a journal segment")
-
-// read reads and decodes the block at s.off, of which there are left bytes.
-func (s *scanner) read(b *block, left int64) error {
-	b.header, b.off = blockHeader{}, s.off
-	if left < headerSize {
-		return errShort
-	}
-	head, err := s.r.Peek(headerSize)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errRead, err)
-	}
-	h, err := decodeHeader(head)
-	if err != nil {
-		return err
-	}
-	if s.off == 0 {
-		s.found.id = h.Segment
-	}
-	if h.Segment != s.found.id || h.Number != s.found.blocks {
-		return errForeign
-	}
-	if (s.off == 0) != (h.Type == preambleBlock) {
-		return errPreamble
-	}
-	b.header = h
-	if h.size() > left {
-		return errShort
-	}
-	b.head = [headerSize]byte(head)
-	if _, err := s.r.Discard(headerSize); err != nil {
-		return fmt.Errorf("%w: %w", errRead, err)
-	}
-	b.payload = grow(b.payload, int(h.Payload))
-	if _, err := io.ReadFull(s.r, b.payload); err != nil {
-		return fmt.Errorf("%w: %w", errRead, err)
-	}
-	b.raw, err = h.decodePayload(b.raw, b.payload)
-	return err
-}
-
-// take counts a whole block.
-func (s *scanner) take(b *block) error {
-	s.off += b.header.size()
-	switch b.header.Type {
-	case trailerBlock:
-		t := new(trailer)
-		if err := strictJSON(b.raw, t); err != nil {
-			return err
-		}
-		if t.Blocks != s.found.blocks || t.Entries != s.found.entries || t.Size != s.found.size {
-			return errTrailer
-		}
-		if s.found.sum != nil && t.SHA256 != hexSum(s.found.sum) {
-			return errTrailer
-		}
-		s.found.trailer = t
-		return nil
-	case preambleBlock:
-		if err := strictJSON(b.raw, &s.found.preamble); err != nil {
-			return err
-		}
-	}
-	if s.found.sum != nil {
-		s.found.sum.Write(b.head[:])
-		s.found.sum.Write(b.payload)
-	}
-	s.found.blocks++
-	s.found.entries += int64(b.header.Entries)
-	s.found.size = s.off
-	return nil
-}
-
-// tornAt says whether the block at s.off that could not be read for err is what a crash left, and not damage. Blocks are fsynced one after
-// the other, so only the last one can be torn: it is one only if nothing was written after it.
-func (s *scanner) tornAt(h blockHeader, err error) bool {
-	switch {
-	case errors.Is(err, errShort):
-		return true
-	case errors.Is(err, errPayload):
-		return s.off+h.size() == s.limit
-	case errors.Is(err, errHeader):
-		return !s.headerAfter(s.off)
-	}
-	return false
-}
-
-// headerAfter says whether a whole header of this segment, one that comes later, is anywhere after off. The segment's random id in it
-// keeps the contents of an answer from passing for one. What cannot be read counts as one: it is not known to be torn.
-func (s *scanner) headerAfter(off int64) bool {
-	r := bufio.NewReaderSize(io.NewSectionReader(s.f, off, s.limit-off), 1<<16)
-	for {
-		b, err := r.Peek(headerSize)
-		if err == io.EOF {
-			return false
-		}
-		if err != nil {
-			return true
-		}
-		h, err := decodeHeader(b)
-		if err == nil && h.Segment == s.found.id && h.Number >= s.found.blocks {
-			return true
-		}
-		if _, err := r.Discard(1); err != nil {
-			return true
-		}
-	}
-}
-
-// grow returns n bytes, in b if it has the room.
-func grow(b []byte, n int) []byte {
-	if cap(b) < n {
-		return make([]byte, n)
-	}
-	return b[:n]
-}
-
-// strictJSON decodes one line that this package wrote. Unknown fields are refused: a rewrite would lose them.
-func strictJSON(line []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return errMalformed
-	}
-	return nil
 }
