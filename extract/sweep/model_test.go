@@ -31,7 +31,8 @@ func (p *person) item() sweep.Item {
 
 // model is a list endpoint held in memory. It shares nothing with the sweep but the types of a question and an answer.
 type model struct {
-	live, dead []*person // live: in the natural order
+	live, dead []*person            // live: in the natural order
+	sorted     map[string][]*person // by sort, until the next change
 
 	dialect   sweep.Dialect
 	silent    bool  // no has_more
@@ -40,6 +41,7 @@ type model struct {
 	foldCase  bool  // e-mails compare without case
 	holes     bool  // permission is applied after paging
 	base      int64 // tokens are skip+base
+	numbered  bool  // tokens are numbers of pages, from 1
 	keyset    bool  // tokens stand for the last row's sort value
 	bookmarks []bookmark
 	plan      map[int][]mutation // before request n
@@ -67,8 +69,19 @@ func newModel(n int) *model {
 	return m
 }
 
+// order is the list in the order asked for; it stays as it is when the model moves on.
 func (m *model) order(sort string) []*person {
+	if m.unsorted {
+		sort = ""
+	}
+	if rows, ok := m.sorted[sort]; ok {
+		return rows
+	}
 	rows := slices.Clone(m.live)
+	if m.sorted == nil {
+		m.sorted = map[string][]*person{}
+	}
+	m.sorted[sort] = rows
 	if m.unsorted {
 		return rows
 	}
@@ -93,26 +106,34 @@ func (m *model) compare(a, b bookmark) int {
 }
 
 func visible(rows []*person) []*person {
-	return slices.DeleteFunc(slices.Clone(rows), func(p *person) bool { return p.hidden })
+	hidden := func(p *person) bool { return p.hidden }
+	if !slices.ContainsFunc(rows, hidden) {
+		return rows
+	}
+	return slices.DeleteFunc(slices.Clone(rows), hidden)
 }
 
 // position is where a cursor points to in rows.
 func (m *model) position(q sweep.Query, rows []*person) int {
+	if m.numbered {
+		return int(max(0, q.Cursor-1)) * q.Limit
+	}
 	if !m.keyset || q.Cursor == 0 {
 		return int(max(0, q.Cursor-m.base))
 	}
-	last := m.bookmarks[q.Cursor-1_000_000]
-	if m.unsorted {
-		return slices.IndexFunc(rows, func(p *person) bool { return p.id > last.id })
+	i := q.Cursor - 1_000_000
+	if i < 0 || i >= int64(len(m.bookmarks)) {
+		return len(rows) // not a cursor of ours
 	}
-	i := slices.IndexFunc(rows, func(p *person) bool {
+	last := m.bookmarks[i]
+	next := slices.IndexFunc(rows, func(p *person) bool {
 		c := m.compare(bookmark{p.email, p.id}, last)
 		return c > 0 && !strings.HasPrefix(q.Sort, "-") || c < 0 && strings.HasPrefix(q.Sort, "-")
 	})
-	if i < 0 {
+	if next < 0 {
 		return len(rows)
 	}
-	return i
+	return next
 }
 
 func (m *model) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
@@ -136,7 +157,10 @@ func (m *model) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 	p := sweep.Page{Dialect: m.dialect, More: sweep.No}
 	if skip+limit < len(rows) {
 		p.More, p.HasNext, p.Next = sweep.Yes, true, int64(skip+limit)+m.base
-		if m.keyset {
+		switch {
+		case m.numbered:
+			p.Next = int64(skip/limit) + 2
+		case m.keyset:
 			last := page[len(page)-1]
 			p.Next = 1_000_000 + int64(len(m.bookmarks))
 			m.bookmarks = append(m.bookmarks, bookmark{last.email, last.id})
@@ -175,12 +199,14 @@ func (m *model) insert(email string, at int) *person {
 	m.fresh++
 	p := &person{id: fmt.Sprintf("n%03d", m.fresh), email: email, born: m.n}
 	m.live = slices.Insert(m.live, at, p)
+	m.sorted = nil
 	return p
 }
 
 func (m *model) delete(p *person) {
 	m.live = slices.DeleteFunc(m.live, func(o *person) bool { return o == p })
 	p.died = m.n
+	m.sorted = nil
 	m.dead = append(m.dead, p)
 }
 
@@ -192,6 +218,7 @@ func (m *model) move(p, to *person) {
 	m.fresh++
 	p.email = beside(to, m.fresh)
 	p.moved = append(p.moved, m.n)
+	m.sorted = nil
 	m.live = slices.DeleteFunc(m.live, func(o *person) bool { return o == p })
 	m.live = slices.Insert(m.live, m.index(to), p)
 }
@@ -219,6 +246,31 @@ func (m *model) everybody() map[string]*person {
 	out := make(map[string]*person)
 	for _, p := range slices.Concat(m.live, m.dead) {
 		out[p.item().Key] = p
+	}
+	return out
+}
+
+// transcript is what was asked and given, and who there was, for a failure's message.
+func (m *model) transcript() string {
+	var b strings.Builder
+	for i, q := range m.asked {
+		fmt.Fprintf(&b, "%d %s at %d, limit %d:", i+1, q.Sort, q.Cursor, q.Limit)
+		for _, item := range m.given[i].Items {
+			fmt.Fprintf(&b, " %s", item.Key)
+		}
+		fmt.Fprintf(&b, "; more %d, next %d\n", m.given[i].More, m.given[i].Next)
+	}
+	for _, p := range append(m.order(sweep.Ascending), m.dead...) {
+		fmt.Fprintf(&b, "%+v\n", *p)
+	}
+	return b.String()
+}
+
+// cursors are those that were asked for.
+func (m *model) cursors() []int64 {
+	var out []int64
+	for _, q := range m.asked {
+		out = append(out, q.Cursor)
 	}
 	return out
 }

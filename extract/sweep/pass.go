@@ -5,13 +5,8 @@ import (
 	"errors"
 )
 
-const (
-	maxTries   = 3   // times a token is put to the proof of being a skip count; each costs two requests
-	stuckAfter = 20  // forward pages in a row with nobody new, beyond as many as the walk had before them
-	surveyFrom = 64  // requests of a first pass after which it asks how long the list can be
-	growth     = 3   // a pass may take this many times the requests of a whole one
-	slack      = 100 // and this many more
-)
+// maxTries is how many times a token is put to the proof of being a skip count; each costs two requests.
+const maxTries = 3
 
 // errUnfinished ends a pass that cannot come to the list's end; the sweep goes on with the next.
 var errUnfinished = errors.New("pass without an end")
@@ -31,14 +26,14 @@ type pass struct {
 	twice  bool   // a row was taken in again that was not the anchor
 	bare   bool   // a page was taken in whose place in the walk is not proved
 	whole  bool   // the walk came to the list's end
+	spent  bool   // it had its share of requests before it did
 
 	agreeing int // passes in a row, up to this one, that saw the same users
 
 	pages, shifts int
 	idle          int // pages in a row that took in nobody new
-	budget        int // requests this pass may take, 0 for no limit
-	glanced       int
-	surveyed      int // requests when the list's length was last asked for
+	glanced       int // requests when the list's end was last glanced at
+	surveyed      int // requests when it was last asked how long the list can be
 }
 
 // restart forgets the walk, not the sightings.
@@ -51,7 +46,7 @@ func (p *pass) restart() {
 // run walks the list as far as its cursor allows to be known.
 func (p *pass) run(ctx context.Context) error {
 	for {
-		a, err := p.fetch(ctx, 0)
+		a, err := p.first(ctx)
 		if err != nil {
 			return err
 		}
@@ -82,9 +77,20 @@ func (p *pass) run(ctx context.Context) error {
 	}
 }
 
+// first reads the list's start. Where only an empty page can be the end, one at the start has no row before it that would confirm it, and
+// is read again.
+func (p *pass) first(ctx context.Context) (answer, error) {
+	a, err := p.fetch(ctx, 0)
+	if err == nil && len(a.rows) == 0 && a.More == Unknown && !a.HasNext {
+		a, err = p.fetch(ctx, 0)
+	}
+	return a, err
+}
+
 // fetch asks for a page unless the pass has had its share of requests.
 func (p *pass) fetch(ctx context.Context, cursor int64) (answer, error) {
 	if p.budget > 0 && p.pages >= p.budget {
+		p.spent = true
 		return answer{}, errUnfinished
 	}
 	return p.sweep.fetch(ctx, p, cursor)
@@ -143,93 +149,4 @@ func (p *pass) prove(ctx context.Context, a answer) (bool, answer, error) {
 		p.cursor = opaque
 	}
 	return false, answer{}, nil
-}
-
-// follow walks by the server's own cursors, from page a on, which is taken in. In the Offset dialect it is the walk over hidden rows:
-// by what was received, so that nothing is passed over, though some rows are read twice.
-func (p *pass) follow(ctx context.Context, a answer) error {
-	p.bare = true
-	used := map[int64]struct{}{a.cursor: {}}
-	for !p.ends(a) {
-		p.short = min(p.short, len(a.rows))
-		next, err := p.next(a)
-		if err != nil {
-			return err
-		}
-		if _, again := used[next]; again {
-			return &LoopError{Pass: p.n, Page: p.pages}
-		}
-		used[next] = struct{}{}
-		if err := p.progress(ctx, a); err != nil {
-			return err
-		}
-		if a, err = p.fetch(ctx, next); err != nil {
-			return err
-		}
-		p.anchor = -1 // these pages do not overlap
-		p.take(a)
-	}
-	p.hidden = p.hidden || p.short < p.longest
-	return nil
-}
-
-// next is where the server says, or in the Offset dialect implies, that page a goes on.
-func (p *pass) next(a answer) (int64, error) {
-	switch {
-	case p.dialect == Offset && len(a.rows) == 0 && a.More == Unknown:
-		return 0, errUnfinished // behind hidden rows an empty page is no end, and there is no other
-	case p.dialect == Offset && len(a.rows) == 0:
-		return a.cursor + int64(max(1, p.longest)), nil
-	case p.dialect == Offset:
-		return a.end(), nil
-	case a.HasNext:
-		return a.Next, nil
-	case a.More == Yes:
-		return 0, &CursorError{Pass: p.n, Page: p.pages}
-	}
-	return 0, errUnfinished
-}
-
-// progress finds out whether going on from page a can lead anywhere: whether the server heeds the cursor at all, and whether the list
-// has an end that the pass can come to.
-func (p *pass) progress(ctx context.Context, a answer) error {
-	if p.idle > stuckAfter+p.pages-p.idle {
-		return p.stuck(ctx, a)
-	}
-	if p.n > 2 && p.positions() && p.length > 0 && p.pages-p.glanced >= max(3, p.reference/16) {
-		p.glanced = p.pages
-		if _, err := p.fetch(ctx, p.length-1); err != nil {
-			return err
-		}
-	}
-	if p.budget > 0 || p.pages < max(surveyFrom, 2*p.surveyed) || p.dialect == Token && p.cursor != skips {
-		return nil
-	}
-	p.surveyed = p.pages
-	far, err := p.fetch(ctx, 2*int64(p.pages)*int64(p.longest))
-	if err != nil {
-		return err
-	}
-	if len(far.rows) == 0 && !far.claimsMore() || far.More == No {
-		p.budget = growth*2*p.surveyed + slack
-	}
-	return nil
-}
-
-// stuck tells a server that ignores the cursor, which is an error, from a list that grows in front as fast as it is read, which is not:
-// the page at the start begins as this one does, and this one still does.
-func (p *pass) stuck(ctx context.Context, a answer) error {
-	if a.cursor == 0 || len(a.rows) == 0 {
-		return errUnfinished
-	}
-	for _, cursor := range []int64{0, a.cursor} {
-		b, err := p.fetch(ctx, cursor)
-		if err != nil {
-			return err
-		}
-		if len(b.rows) == 0 || b.rows[0] != a.rows[0] {
-			return errUnfinished
-		}
-	}
-	return &StuckError{Pass: p.n, Page: p.pages, Run: p.idle}
 }

@@ -26,13 +26,12 @@ type bound struct {
 // hopeless reports whether even all that were known by then would be too few.
 func (b *bound) hopeless() bool { return int64(b.known) < b.length }
 
-// bind records that the list ended with answer a, the last one to have come. Of a pass's bounds the last is kept.
+// bind records that the list ended with answer a, the last one to have come.
 func (s *sweep) bind(pass int, a *answer) {
 	b := bound{pass: pass, at: s.requests, length: a.end(), known: s.ledger.len(), got: a.distinct}
-	if b.hopeless() {
-		return
+	if !b.hopeless() {
+		s.bounds = append(s.bounds, b)
 	}
-	s.bounds = append(s.bounds, b)
 }
 
 // suppose records a bound, as an empty page a sets it, that settle is to confirm or strike out.
@@ -42,30 +41,26 @@ func (s *sweep) suppose(pass int, a *answer) {
 
 // settle decides on what was supposed, and reports whether it stands.
 func (s *sweep) settle(stands bool) bool {
-	n := len(s.bounds) - 1
-	if n < 0 || !s.bounds[n].supposed {
+	i := slices.IndexFunc(s.bounds, func(b bound) bool { return b.supposed })
+	switch {
+	case i < 0:
 		return false
-	}
-	b := s.bounds[n]
-	s.bounds = s.bounds[:n]
-	if stands && !b.hopeless() {
-		b.supposed = false
-		s.bounds = append(s.bounds, b)
+	case stands && !s.bounds[i].hopeless():
+		s.bounds[i].supposed = false
+	default:
+		s.bounds = slices.Delete(s.bounds, i, i+1)
 	}
 	return stands
 }
 
-func (s *sweep) drop(which func(*bound) bool) {
-	s.bounds = slices.DeleteFunc(s.bounds, func(b bound) bool { return which(&b) })
-}
-
-// recount brings the bounds up to date with a sighting of a key of which this was known before.
+// recount brings the bounds up to date with a sighting of a key of which this was known before: it was in the list at every bound between
+// its last sighting and this one.
 func (s *sweep) recount(known entry) {
 	if known.first == 0 {
 		return
 	}
 	for i := range s.bounds {
-		if b := &s.bounds[i]; known.first <= b.at && known.last < b.at {
+		if b := &s.bounds[i]; known.last < b.at {
 			b.got++
 		}
 	}
@@ -79,7 +74,7 @@ type verdict struct {
 
 // judge looks for a proof after a pass.
 func (s *sweep) judge(ctx context.Context, p *pass) (verdict, error) {
-	if v := s.count(p); v.proof != "" {
+	if v := s.count(p); v.proof != "" || s.contradicted {
 		return v, nil
 	}
 	switch {
@@ -95,11 +90,13 @@ func (s *sweep) judge(ctx context.Context, p *pass) (verdict, error) {
 }
 
 // count looks for the latest bound of an earlier pass that is filled by users who are proved to have been in the list. More than it
-// allows cannot have been there, if the server is honest and nobody left and returned: such a bound proves nothing.
+// allows cannot have been there, if the server is honest and nobody left and returned. So one of these is not true, and no bound is to
+// be trusted.
 func (s *sweep) count(p *pass) verdict {
-	over := len(s.bounds)
-	s.drop(func(b *bound) bool { return int64(b.got) > b.length })
-	s.contradicted += over - len(s.bounds)
+	s.contradicted = s.contradicted || slices.ContainsFunc(s.bounds, func(b bound) bool { return int64(b.got) > b.length })
+	if s.contradicted {
+		return verdict{}
+	}
 	for _, b := range slices.Backward(s.bounds) {
 		if b.pass < p.n && int64(b.got) == b.length {
 			return verdict{ProofCount, b.at}
@@ -116,7 +113,7 @@ func (p *pass) agrees(q *pass) bool {
 // quorum is how many passes in a row have to agree: one more where a page that claimed more was short. There rows can be hidden, and
 // those come and go unnoticed.
 func (s *sweep) quorum() int {
-	if s.hidden || s.short < s.o.Limit {
+	if s.gaps || s.short < s.o.Limit {
 		return agreeHidden
 	}
 	return agree

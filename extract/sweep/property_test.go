@@ -27,12 +27,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// servers are the kinds of list that a sweep may meet.
-var servers = []struct {
+// server is a kind of list that a sweep may meet.
+type server struct {
 	name  string
 	setup func(*model)
 	mild  float64 // share of the mild schedules that must end certified
-}{
+}
+
+var servers = []server{
 	{"token", func(m *model) {}, 0.95},
 	{"token unsorted", func(m *model) { m.unsorted = true }, 0.95},
 	{"token folding case", func(m *model) { m.foldCase = true }, 0.95},
@@ -44,6 +46,7 @@ var servers = []struct {
 	{"offset silent clamped", func(m *model) { m.dialect, m.silent, m.ceiling = sweep.Offset, true, 3 }, 0.95},
 	{"opaque", func(m *model) { m.base = 5000 }, 0.9},
 	{"opaque unsorted", func(m *model) { m.base, m.unsorted = 5000, true }, 0.9},
+	{"page numbers", func(m *model) { m.numbered = true }, 0.9},
 	{"keyset", func(m *model) { m.keyset = true }, 0.9},
 	{"hidden rows", func(m *model) { m.holes = true }, 0.9},
 	{"hidden rows unsorted", func(m *model) { m.holes, m.unsorted = true, true }, 0.9},
@@ -205,7 +208,7 @@ func (s *tally) add(t failer, m *model, o sweep.Options, mild bool) *sweep.Resul
 			continue
 		}
 		s.missed++
-		t.Fatalf("certified by %s after %d passes, and %s is missing\n%s", c.Proof, c.Sweeps, p.id, dump(m))
+		t.Fatalf("certified by %s after %d passes, and %s is missing\n%s", c.Proof, c.Sweeps, p.id, m.transcript())
 	}
 	return r
 }

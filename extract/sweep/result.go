@@ -8,9 +8,9 @@ import (
 // Result is what a sweep found.
 type Result struct {
 	Certificate Certificate
-	// Hidden reports that pages held fewer rows than their cursor advanced by: the list has rows that this identity may not see.
+	// Hidden reports that pages which claimed more held fewer rows than they could have: the list has rows that this identity may not see.
 	Hidden bool
-	// Opaque reports that the cursor did not prove to be a skip count.
+	// Opaque reports that the cursor did not prove to be a skip count. False for a list of one page, which needs no cursor.
 	Opaque bool
 	// Lookups counts the keys that were asked for by id.
 	Lookups int
@@ -49,16 +49,17 @@ func (r *Result) Keys() iter.Seq2[string, bool] {
 
 // result writes the certificate. An empty list is never certified unasked: a list that is filtered by permission looks the same.
 func (s *sweep) result(v verdict) *Result {
-	r := &Result{Hidden: s.hidden, Opaque: s.cursor == opaque, Lookups: s.lookups, ledger: s.ledger, absent: s.absent, since: v.since}
+	r := &Result{Hidden: s.gaps, Opaque: s.cursor == opaque, Lookups: s.lookups, ledger: s.ledger, absent: s.absent, since: v.since}
 	c := &r.Certificate
 	*c = Certificate{Certified: true, Proof: v.proof, Reasons: []string{}, Sweeps: s.passes, Pages: s.pages, Shifts: s.shifts}
 	keyed := 0
-	for key, present := range r.Keys() {
-		if present {
-			c.Users++
-			if (Item{Key: key}).Keyed() {
-				keyed++
-			}
+	for i := range r.ledger.len() {
+		if !r.present(i) {
+			continue
+		}
+		c.Users++
+		if key := r.ledger.key(i); len(key) > 0 && key[0] != unkeyedMark {
+			keyed++
 		}
 	}
 	switch {
@@ -76,31 +77,31 @@ func (s *sweep) result(v verdict) *Result {
 // reasons says why no proof holds.
 func (s *sweep) reasons() []string {
 	out := []string{fmt.Sprintf("no proof held after %s and %s: the list moved under them %s",
-		count(s.passes, "pass", "passes"), count(s.pages, "request", "requests"), count(s.shifts, "time", "times"))}
+		plural(s.passes, "pass", "passes"), plural(s.pages, "request", "requests"), plural(s.shifts, "time", "times"))}
 	if s.unfinished > 0 {
 		out = append(out, fmt.Sprintf("%s could not be read to the list's end: it grew as fast as it was read, or an answer said neither that more follows nor where",
-			count(s.unfinished, "pass", "passes")))
+			plural(s.unfinished, "pass", "passes")))
 	}
-	if s.contradicted > 0 {
+	if s.contradicted {
 		out = append(out, "more users were proved to have been in the list than it had rows: users left it and returned, or its end was not the end")
 	}
 	switch {
-	case s.hidden && s.dialect == Offset:
+	case s.gaps && s.dialect == Offset:
 		out = append(out, "the list has rows that these credentials may not see, and an offset does not tell how many")
-	case s.hidden:
+	case s.gaps:
 		out = append(out, "the list has rows that these credentials may not see, so its length proves nothing, and no two passes in a row showed the same users once each")
 	case s.cursor == opaque:
 		out = append(out, "the continuation token is not a count of rows, and no two passes in a row showed the same users once each")
 	default:
 		for _, b := range s.bounds[max(0, len(s.bounds)-1):] {
 			out = append(out, fmt.Sprintf("at the last count the list had up to %s, and %s proved to have been among them",
-				count(int(b.length), "row", "rows"), count(b.got, "user is", "users are")))
+				plural(int(b.length), "row", "rows"), plural(b.got, "user is", "users are")))
 		}
 	}
 	return out
 }
 
-func count(n int, one, many string) string {
+func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

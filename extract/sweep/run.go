@@ -25,7 +25,7 @@ func Run(ctx context.Context, l lister, o Options) (*Result, error) {
 		return nil, err
 	}
 	var last *pass
-	for n := 1; n <= s.o.MaxPasses; n++ {
+	for n := 1; n <= s.o.MaxPasses && s.runaways < maxRunaways && !s.contradicted; n++ {
 		p := s.newPass(n, last)
 		err := p.run(ctx)
 		if err != nil && !errors.Is(err, errUnfinished) {
@@ -52,22 +52,25 @@ type sweep struct {
 	dialect Dialect    // Token or Offset once the first answer is in
 	cursor  cursorKind // what a Token cursor has proved to be
 	tries   int        // times the cursor was put to the proof
-	hidden  bool       // a page that claimed more held fewer rows than it could have
+	gaps    bool       // a page that claimed more held fewer rows than it could have: rows are hidden
+	hidden  bool       // and so our own arithmetic is not to be used; in the Offset dialect, where there is no other, for one pass
 	open    bool       // an answer did not say whether more follows
 	longest int        // rows of the longest page
 	short   int        // rows of the shortest page that was read at the server's own cursor and claimed more
 
-	requests uint32 // numbers the answers; the instants that the proofs speak of
-	walks    uint16 // numbers the walks, see pass.id
-	empty    int    // empty pages in a row that claim more
-	ledger   *ledger
-	bounds   []bound
-	length   int64
-	absent   map[int]uint32 // entries that a look-up did not find, with its request
+	requests     uint32 // numbers the answers; the instants that the proofs speak of
+	walks        uint16 // numbers the walks, see pass.id
+	empty        int    // empty pages in a row that claim more
+	ledger       *ledger
+	bounds       []bound
+	contradicted bool           // more users were proved to be within a bound than it allows
+	length       int64          // rows of the list when its end was last seen
+	absent       map[int]uint32 // entries that a look-up did not find, with its request
 
 	pages, shifts, lookups, passes int
-	unfinished, contradicted       int // passes that came to no end; bounds that more users were proved to be within than they allow
-	reference                      int // requests of the longest pass that came to the list's end, 0 for none
+	unfinished, runaways           int // passes that came to no end; of the last ones in a row, those that spent their budget
+	reference                      int // requests of the first pass that came to the list's end, 0 for none
+	budget                         int // requests that a pass may take, 0 as long as nothing is known of the list's length
 }
 
 // cursorKind is what a cursor means. Only a skip count can step back.
@@ -175,11 +178,9 @@ func (s *sweep) positions() bool {
 // opposite to the one before: what hides from one pass behind the rows before it would have to hide from the next behind those after it.
 func (s *sweep) newPass(n int, before *pass) *pass {
 	p := &pass{sweep: s, n: n, before: before, sort: Ascending}
-	if before != nil && before.sort == Ascending && (s.hidden || s.open || s.cursor == opaque) {
+	s.hidden = s.hidden && s.dialect == Token
+	if before != nil && before.sort == Ascending && (s.gaps || s.open || s.cursor == opaque) {
 		p.sort = Descending
-	}
-	if s.reference > 0 {
-		p.budget = growth*s.reference + slack
 	}
 	p.restart()
 	s.passes++
@@ -189,10 +190,14 @@ func (s *sweep) newPass(n int, before *pass) *pass {
 // finish closes a pass's books.
 func (s *sweep) finish(p *pass) {
 	s.shifts += p.shifts
-	if p.whole {
-		s.reference = max(s.reference, p.pages)
-	} else {
+	if s.runaways++; !p.spent {
+		s.runaways = 0
+	}
+	if !p.whole {
 		s.unfinished++
+	} else if s.reference == 0 {
+		s.reference = p.pages
+		s.budget = growth*p.pages + slack
 	}
 	p.agreeing = 1
 	if p.before != nil {

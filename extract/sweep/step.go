@@ -12,7 +12,7 @@ func (p *pass) step(ctx context.Context, a answer) error {
 		if p.hidden || p.cursor == opaque {
 			return p.follow(ctx, a)
 		}
-		if err := p.progress(ctx, a); err != nil {
+		if err := p.guard(ctx, a); err != nil {
 			return err
 		}
 		var err error
@@ -28,13 +28,13 @@ func (p *pass) vet(a answer) error {
 	switch {
 	case !a.claimsMore():
 	case p.dialect == Offset:
-		p.hidden = p.hidden || len(a.rows) == 0
+		p.gaps, p.hidden = p.gaps || len(a.rows) == 0, len(a.rows) == 0
 	case !a.HasNext:
 		return &CursorError{Pass: p.n, Page: p.pages}
 	case a.Next <= a.cursor:
 		return &LoopError{Pass: p.n, Page: p.pages}
 	case a.Next > a.end():
-		p.hidden = true
+		p.gaps, p.hidden = true, true
 	case a.Next < a.end():
 		p.cursor = opaque
 		p.bounds = nil // they took it for a skip count

@@ -52,8 +52,8 @@ func (i Item) Keyed() bool { return i.Key != "" && i.Key[0] != unkeyedMark }
 
 const unkeyedMark = '\x00'
 
-// Unkeyed returns the key of a row that has no usable user_id: a hash of its bytes behind a NUL, which no user_id begins with. Two
-// such rows with the same bytes are one key, and a sweep that meets them is not certified.
+// Unkeyed returns the key of a row that has no usable user_id: a hash of its bytes behind a NUL. A user_id that begins with a NUL passes
+// for such a key, and is never looked up. Two rows with the same bytes are one key, and a sweep that meets both is not certified.
 func Unkeyed(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return string(unkeyedMark) + string(sum[:16])
@@ -98,9 +98,13 @@ type Options struct {
 
 // Hooks report what a sweep does; each may be nil. They run on the sweep's goroutine and carry counts only.
 type Hooks struct {
-	OnPage  func(pass, page, users int)      // after each answer: the pass from 1, the requests of this pass, distinct users so far
-	OnPass  func(PassReport)                 // after each pass
-	OnShift func(pass, page int, back int64) // a page did not begin where it should have; back: rows stepped back for the next try, 0 none needed
+	// OnPage is called after each answer: the pass from 1, the pass's requests so far, and the distinct rows that the sweep has sighted.
+	OnPage func(pass, page, users int)
+	// OnPass is called after each pass.
+	OnPass func(PassReport)
+	// OnShift is called where a page did not begin with the row that it should have begun with, once the walk goes on: back is how many
+	// rows further back it had to begin, 0 where rows had come in and none were in danger.
+	OnShift func(pass, page int, back int64)
 }
 
 // PassReport sums up a pass.
@@ -125,7 +129,7 @@ type Certificate struct {
 	Certified bool     `json:"certified"`
 	Proof     string   `json:"proof"`   // ProofCount, ProofAnchored, ProofAgreement, or "" when not certified
 	Reasons   []string `json:"reasons"` // why it is not certified, for an operator; empty, never nil, when it is
-	Sweeps    int      `json:"sweeps"`  // passes begun
+	Sweeps    int      `json:"sweeps"`  // passes
 	Pages     int      `json:"pages"`   // list requests
 	Users     int      `json:"users"`   // rows that count as present, see Result.Present
 	Shifts    int      `json:"shifts"`  // pages that did not begin where they should have, because the list moved
