@@ -12,6 +12,7 @@ import (
 // others draw on the same budget.
 type RPM int
 
+// The rates that are no number.
 const (
 	RPMAuto RPM = 0  // the documented limits and the server's headers; the zero value
 	RPMNone RPM = -1 // no schedule

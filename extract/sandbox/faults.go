@@ -35,12 +35,14 @@ func (f faults) wait(ctx context.Context) {
 	}
 }
 
+// pause waits. Where the client goes or the sandbox is closed meanwhile, the request ends without an answer.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -82,8 +82,8 @@ func TestFreddyList(t *testing.T) {
 	if slices.ContainsFunc(active, func(u fields) bool { return string(u["is_active"]) != "true" }) {
 		t.Error("active_only gives inactive users")
 	}
-	for _, query := range []string{"skip=-1", "limit=0", "skip=x"} {
-		if w := c.freddy(http.MethodGet, "user/?"+query, ""); w.Code != http.StatusUnprocessableEntity {
+	for _, query := range []string{"?skip=-1", "?limit=0", "?skip=x", "deleted?limit=0"} {
+		if w := c.freddy(http.MethodGet, "user/"+query, ""); w.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d", query, w.Code)
 		}
 	}

@@ -77,17 +77,17 @@ func parseObject(text string) (object, error) {
 	o := object{}
 	for dec.More() {
 		key, err := dec.Token()
-		if err != nil {
-			return nil, fmt.Errorf("read a key: %w", err)
-		}
 		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, fmt.Errorf("read a value: %w", err)
+		if err == nil {
+			err = dec.Decode(&value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read a member of a JSON object: %w", err)
 		}
 		o = append(o, member{fmt.Sprint(key), string(value)})
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil, fmt.Errorf("read the end of an object: %w", err)
+		return nil, fmt.Errorf("read the end of a JSON object: %w", err)
 	}
 	return o, nil
 }

@@ -72,7 +72,7 @@ func (p *people) stats(h handle) stats {
 }
 
 // add takes in a new person at a position of the unsorted list, and gives them the id and updated_at they lack.
-func (p *people) add(who *person, position int) handle {
+func (p *people) add(who *person, position int) {
 	who.id = p.make.identity(p.list.next).id
 	who.updatedAt = p.stamp()
 	h := p.list.add(who, position)
@@ -80,7 +80,6 @@ func (p *people) add(who *person, position int) handle {
 	for _, v := range p.views {
 		p.place(v, h)
 	}
-	return h
 }
 
 // change replaces what is known of a living person by what edit makes of a copy.

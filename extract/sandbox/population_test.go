@@ -235,6 +235,18 @@ func TestMillion(t *testing.T) {
 	}
 }
 
+func TestParseObject(t *testing.T) {
+	got, err := parseObject(`{"b": [1 ,2],"a":1.50, "":null}`)
+	if want := (object{{"b", "[1 ,2]"}, {"a", "1.50"}, {"", "null"}}); err != nil || !cmp.Equal(got, want, cmp.AllowUnexported(member{})) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, text := range []string{"", "[]", `"x"`, `{"a"`, `{"a":}`, `{"a":1`, `{1:2}`} {
+		if got, err := parseObject(text); err == nil {
+			t.Errorf("%s is read as %v", text, got)
+		}
+	}
+}
+
 func BenchmarkPage(b *testing.B) {
 	s, err := New(Options{})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -96,6 +97,13 @@ func TestParseScenarioRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "scenario: ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s\n\tgives %v\n\twant  %s", tt.text, err, tt.want)
 		}
+	}
+}
+
+func TestParseScenarioFromWhatCannotBeRead(t *testing.T) {
+	broken := errors.New("the disk is gone")
+	if _, err := ParseScenario(iotest.ErrReader(broken)); !errors.Is(err, broken) {
+		t.Errorf("%v, want %v", err, broken)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -172,6 +173,11 @@ func TestPaths(t *testing.T) {
 		t.Errorf("404: %s", got)
 	}
 	c.want(http.StatusRequestEntityTooLarge, http.MethodPost, "user/", strings.Repeat(" ", maxRequestBody+1))
+	w := httptest.NewRecorder()
+	c.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/acme-health/user/", iotest.ErrReader(io.ErrUnexpectedEOF)))
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("a body that breaks off: %d", w.Code)
+	}
 }
 
 func TestProblemsAreShapedAsFastAPIShapesThem(t *testing.T) {

@@ -116,6 +116,8 @@ func TestSQLAnswers(t *testing.T) {
 		{"SELECT \"user_id\", `email` FROM `users` WHERE \"user_id\" >= '" + all[998] + "' AND user_id <= '" + all[999] + "' AND org_id = 'acme-health'", 2, false},
 		{"SELECT user_id FROM users WHERE first_name = 'Robert''); DROP TABLE users;--'", 1, false},
 		{"SELECT user_id FROM users WHERE user_id < '" + all[2] + "' AND user_id <> '" + all[0] + "' AND user_id != 'x'", 1, false},
+		{"SELECT user_id FROM users WHERE _id > '68'", 0, false},
+		{"SELECT user_id FROM users WHERE last_name = 'NaN' AND _id < '68'", 1, false},
 		{"SELECT user_id FROM users WHERE region_name = 'eu-central-1'", 0, false},
 		{"SELECT user_id FROM users WHERE role = 'ffffffffffffffffffffffff'", 1, false},
 	} {
