@@ -69,6 +69,20 @@ func (t Table) Arrow() *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
+// Match is an error that names the first column in which batches of this schema are not the table's; nil where they are. What fields say
+// in their metadata does not count.
+func (t Table) Match(s *arrow.Schema) error {
+	if s.NumFields() != len(t.Columns) {
+		return fmt.Errorf("%s has %d columns, not %d", t.Name, len(t.Columns), s.NumFields())
+	}
+	for i, c := range t.Columns {
+		if f := s.Field(i); f.Name != c.Name || !arrow.TypeEqual(f.Type, c.Type.Arrow()) {
+			return fmt.Errorf("column %d of %s is %s %s, not %s %s", i+1, t.Name, c.Name, c.Type.Arrow(), f.Name, f.Type)
+		}
+	}
+	return nil
+}
+
 // DDL is the statement that makes the table in DuckDB.
 func (t Table) DDL() string {
 	var b strings.Builder

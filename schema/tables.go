@@ -28,7 +28,7 @@ func col(name string, k Kind, o Origin, path, comment string) Column {
 }
 
 var usersColumns = []Column{
-	col("_id", String, FromList, "$._id", "Document id, where the API gives one (Amigo SQL, full list items)"),
+	col("_id", String, FromList, "$._id", `Document id, where the API gives one (Amigo SQL, full list items); {"$oid": x} reads as x`),
 	col("additional_context", JSON, FromModel, "$.additional_context", "Free-text facts about the user; NULL not fetched or forbidden, [] fetched and empty"),
 	col("email", String, FromList, "$.email", "E-mail address, as the API writes it"),
 	col("first_name", String, FromList, "$.first_name", "First name"),

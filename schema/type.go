@@ -28,6 +28,8 @@ type Type struct {
 	Scale int32
 }
 
+const maxScale = 38 // all digits of DECIMAL(38, …)
+
 // T is the type of a kind that has no scale.
 func T(k Kind) Type { return Type{Kind: k} }
 
@@ -89,9 +91,10 @@ func ParseType(s string) (Type, error) {
 			return T(k), nil
 		}
 	}
-	var scale int32
-	if _, err := fmt.Sscanf(s, "DECIMAL(38,%d)", &scale); err == nil && scale >= 0 && scale <= 38 {
-		return Type{Decimal, scale}, nil
+	for scale := range int32(maxScale + 1) {
+		if t := (Type{Decimal, scale}); t.DuckDB() == s {
+			return t, nil
+		}
 	}
 	return Type{}, fmt.Errorf("schema: no column type is called %q", s)
 }

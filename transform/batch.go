@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/decimal128"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -27,7 +28,6 @@ type batcher struct {
 	next  int // the column that the next cell goes to
 	rows  int
 	bytes int
-	total int64
 }
 
 func newBatcher(mem memory.Allocator, t schema.Table, emit Emit) *batcher {
@@ -133,7 +133,6 @@ func (t *batcher) end() error {
 	}
 	t.next = 0
 	t.rows++
-	t.total++
 	if t.rows >= batchRows || t.bytes >= batchBytes {
 		return t.flush()
 	}

@@ -18,6 +18,8 @@ func (c cells) issue(column, path, reason string, raw []byte) {
 	}
 }
 
+const inexact = "the text has a lone surrogate or bytes that are no UTF-8; they read as U+FFFD"
+
 func (c cells) text(v []byte, column string) Text { return c.textAt(v, column, "$."+column) }
 
 func (c cells) textAt(v []byte, column, path string) Text {
@@ -27,7 +29,7 @@ func (c cells) textAt(v []byte, column, path string) Text {
 	case rawjson.String:
 		text, exact := rawjson.Unquote(v)
 		if !exact {
-			c.issue(column, path, "the text has a lone surrogate or bytes that are no UTF-8; they read as U+FFFD", v)
+			c.issue(column, path, inexact, v)
 		}
 		return Text{text, true}
 	}
@@ -61,10 +63,21 @@ func (c cells) time(v []byte, column, path string) Micros {
 		c.issue(column, path, "not a timestamp with a zone (RFC 3339)", v)
 		return Micros{}
 	}
-	if t.Nanosecond()%1000 != 0 {
+	if finerThanMicros(text) {
 		c.issue(column, path, "finer than a microsecond; cut off there", v)
 	}
-	return MicrosOf(t.Truncate(time.Microsecond))
+	return MicrosOf(t)
+}
+
+// finerThanMicros tells whether a timestamp has digits other than 0 behind its microseconds. time.Parse drops what is behind nanoseconds.
+func finerThanMicros(text string) bool {
+	i := strings.IndexAny(text, ".,")
+	if i < 0 {
+		return false
+	}
+	digits := text[i+1:]
+	end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' })
+	return end > 6 && strings.Trim(digits[6:end], "0") != ""
 }
 
 func (c cells) int(v []byte, column, path string) (n int64, ok bool) {

@@ -70,7 +70,7 @@ func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
 		var content, insights, dimensions []byte
 		if rawjson.KindOf(m) == rawjson.Object {
 			_ = rawjson.Members(m, func(key, value []byte) error { // validated when it came
-				switch string(key) {
+				switch string(rawjson.Plain(key)) {
 				case `"content"`:
 					content = value
 				case `"insight_ids"`:
@@ -101,7 +101,7 @@ func (b *Builder) dimension(r *Row, model, position int, d []byte, path string, 
 	var description, tags []byte
 	if rawjson.KindOf(d) == rawjson.Object {
 		_ = rawjson.Members(d, func(key, value []byte) error { // validated when it came
-			switch string(key) {
+			switch string(rawjson.Plain(key)) {
 			case `"description"`:
 				description = value
 			case `"tags"`:
@@ -128,6 +128,9 @@ func list(v []byte, column, path string, report func(Issue)) []Text {
 	}
 	if rawjson.KindOf(v) == rawjson.Array {
 		if l, ok := textList(v); ok {
+			if _, exact := rawjson.Sanitize(v); !exact {
+				report(Issue{Path: path, Column: column, Reason: inexact, Raw: v})
+			}
 			return l
 		}
 	}
@@ -135,7 +138,7 @@ func list(v []byte, column, path string, report func(Issue)) []Text {
 	return nil
 }
 
-// ids reads insight_ids: text, or MongoDB's {"$oid": text} (api/amigo.md §6.2).
+// ids reads insight_ids.
 func ids(v []byte, path string, report func(Issue)) []Text {
 	if absent(v) {
 		return nil
@@ -147,11 +150,17 @@ func ids(v []byte, path string, report func(Issue)) []Text {
 		return nil
 	}
 	_ = rawjson.Elements(v, func(e []byte) error { // v is valid
-		out = append(out, c.textAt(oid(e), "insight_ids", index(path, i)))
+		out = append(out, c.id(e, "insight_ids", index(path, i)))
 		i++
 		return nil
 	})
 	return out
+}
+
+// id is an id as text: text, or MongoDB's {"$oid": text} (api/amigo.md §6.2).
+func (c cells) id(v []byte, column, path string) Text {
+	raw := cells{report: func(i Issue) { c.issue(column, path, i.Reason, v) }}
+	return raw.textAt(oid(v), column, path)
 }
 
 // oid is the value of {"$oid": value}; any other value is itself.
@@ -162,7 +171,7 @@ func oid(v []byte) []byte {
 	}
 	_ = rawjson.Members(v, func(key, value []byte) error { // v is valid
 		members++
-		if string(key) == `"$oid"` {
+		if string(rawjson.Plain(key)) == `"$oid"` {
 			inner = value
 		}
 		return nil
@@ -192,8 +201,8 @@ func (b *Builder) variables(r *Row, report func(Issue)) error {
 	if rawjson.KindOf(r.Extras.Variables) == rawjson.Object {
 		const path = "$.nonsensitive_variables"
 		err := rawjson.Members(r.Extras.Variables, func(key, value []byte) error {
-			name, _ := rawjson.Unquote(key)
-			return add(Text{name, true}, c.textAt(value, "value", rawjson.Child(path, key)), false)
+			at := rawjson.Child(path, key)
+			return add(c.textAt(key, "name", at), c.textAt(value, "value", at), false)
 		})
 		if err != nil {
 			return err

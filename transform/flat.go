@@ -19,7 +19,7 @@ func (b *Builder) flat(r *Row, n counts, report func(Issue)) error {
 	t.text(r.Org)
 	t.text(r.Region)
 	t.text(r.Role)
-	t.text(b.roles[r.Scope][r.Role.String])
+	t.text(b.roleName(r))
 	t.time(r.UpdatedAt)
 	t.str(r.UserID)
 	b.preferences(t, r, report)
@@ -47,12 +47,20 @@ func (b *Builder) flat(r *Row, n counts, report func(Issue)) error {
 	return t.end()
 }
 
+// roleName is the name of a user's role, NULL where the user has none or the roles do not.
+func (b *Builder) roleName(r *Row) Text {
+	if !r.Role.Valid {
+		return Text{}
+	}
+	return b.roles[r.Scope][r.Role.String]
+}
+
 func stats(t *batcher, raw []byte, report func(Issue)) {
 	c := cells{report}
 	var conversations, messages, last []byte
 	if rawjson.KindOf(raw) == rawjson.Object {
 		_ = rawjson.Members(raw, func(key, value []byte) error { // validated when it came
-			switch string(key) {
+			switch string(rawjson.Plain(key)) {
 			case `"num_conversations"`:
 				conversations = value
 			case `"num_messages"`:

@@ -61,13 +61,17 @@ func (r *Row) SetModels(context, models []byte) {
 	r.ModelsHash = Hash(sum[:16])
 }
 
-// sum is a hash of the extras and of the raw values of issues.
+// sum is a hash of the extras and of what the issues of the row say.
 func (e Extras) sum(issues []Issue) int64 {
-	values := [][]byte{e.Stats, e.Variables, e.Sensitive, e.Actions}
-	for _, i := range issues {
-		values = append(values, i.Raw)
-	}
-	return shortSum(values...)
+	return shortSum(func(b []byte) []byte {
+		for _, v := range [][]byte{e.Stats, e.Variables, e.Sensitive, e.Actions} {
+			b = appendRaw(b, v)
+		}
+		for _, i := range issues {
+			b = appendRaw(appendText(b, Text{i.Path, true}), i.Raw)
+		}
+		return b
+	})
 }
 
 // StatsSum is a hash of user_stats.
@@ -75,15 +79,20 @@ func (e Extras) StatsSum() StatsHash {
 	if e.Stats == nil {
 		return StatsHash{}
 	}
-	return StatsHash{shortSum(e.Stats), true}
+	return StatsHash{shortSum(func(b []byte) []byte { return appendRaw(b, e.Stats) }), true}
 }
 
-func shortSum(values ...[]byte) int64 {
-	sum := sumOf(func(b []byte) []byte {
-		for _, v := range values {
-			b = appendJSON(b, v)
-		}
-		return b
-	})
+// appendRaw is appendJSON for a value as it came, which may hold what no text can: then its bytes count, for the encoding could not tell one
+// lone surrogate from another.
+func appendRaw(b, v []byte) []byte {
+	if _, exact := rawjson.Sanitize(v); !exact {
+		b = binary.AppendUvarint(append(b, 2), uint64(len(v)))
+		return append(b, v...)
+	}
+	return appendJSON(b, v)
+}
+
+func shortSum(fill func([]byte) []byte) int64 {
+	sum := sumOf(fill)
 	return int64(binary.BigEndian.Uint64(sum[:8]))
 }

@@ -12,7 +12,7 @@ func (b *Builder) Memory(scope string, org Text, user string, raw []byte) error 
 	var id, created, conversation, references, content, context []byte
 	if rawjson.KindOf(raw) == rawjson.Object {
 		_ = rawjson.Members(raw, func(key, value []byte) error { // validated when it came
-			switch string(key) {
+			switch string(rawjson.Plain(key)) {
 			case `"id"`:
 				id = value
 			case `"created_at"`:

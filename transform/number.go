@@ -40,6 +40,12 @@ type decimalDigits struct {
 	exp      int
 }
 
+// Exponents that sums of an exponent and the digits of a text cannot overflow, and one that no such sum comes to.
+const (
+	maxExponent = 1 << 40
+	beyond      = 1 << 60
+)
+
 func canonicalDigits(text []byte) decimalDigits {
 	s := string(text)
 	var d decimalDigits
@@ -48,8 +54,8 @@ func canonicalDigits(text []byte) decimalDigits {
 	}
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
 		e, err := strconv.Atoi(strings.TrimPrefix(s[i+1:], "+"))
-		if err != nil { // an exponent beyond int: no type of ours holds it, and no other text of it occurs
-			return decimalDigits{digits: s, exp: math.MaxInt}
+		if err != nil || e > maxExponent || e < -maxExponent { // no type of ours holds it, and no double has such a text
+			return decimalDigits{negative: d.negative, digits: s, exp: beyond}
 		}
 		d.exp, s = e, s[:i]
 	}
@@ -65,10 +71,13 @@ func canonicalDigits(text []byte) decimalDigits {
 	return d
 }
 
-// decimalSize is how many digits the number needs before and after the point.
+// decimalSize is how many digits the number needs before and after the point; more than a decimal has for a negative zero, which none holds.
 func (n number) decimalSize() (whole, scale int) {
 	d := canonicalDigits(n.text)
-	if d.digits == "" {
+	switch {
+	case d.digits == "" && d.negative:
+		return 39, 0
+	case d.digits == "":
 		return 1, 0
 	}
 	return max(d.exp, 0), max(len(d.digits)-d.exp, 0)

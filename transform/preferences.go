@@ -27,6 +27,7 @@ type Preferences struct {
 	root    *prefNode
 	columns []*prefColumn
 	names   map[string]bool // taken column names
+	objects int             // nodes made for objects
 	dropped bool            // the bound on columns was met
 
 	contract Contract
@@ -71,9 +72,13 @@ func NewPreferences(prior []PriorColumn, contract Contract) *Preferences {
 		p.add(c, true, true)
 	}
 	for _, c := range prior {
-		if !c.Declared && p.names[strings.ToLower(c.Column.Name)] == false {
-			p.add(c.Column, false, c.Typed).known = true
+		if c.Declared || p.at(c.Column.Path).column != nil { // it may have been learned before it was documented
+			continue
 		}
+		if p.names[c.Column.Name] {
+			c.Column.Name = p.name(c.Column.Name, c.Column.Path)
+		}
+		p.add(c.Column, false, c.Typed).known = true
 	}
 	return p
 }
@@ -81,13 +86,18 @@ func NewPreferences(prior []PriorColumn, contract Contract) *Preferences {
 func (p *Preferences) add(c schema.Column, declared, typed bool) *prefColumn {
 	col := &prefColumn{Column: c, declared: declared, typed: typed, index: len(p.columns)}
 	p.columns = append(p.columns, col)
-	p.names[strings.ToLower(c.Name)] = true
-	n := p.root
-	for _, key := range pathKeys(strings.TrimPrefix(c.Path, "$.preferences")) {
-		n = n.child(key, true)
-	}
-	n.column = col
+	p.names[c.Name] = true
+	p.at(c.Path).column = col
 	return col
+}
+
+// at is the node of a path, which is made if need be.
+func (p *Preferences) at(path string) *prefNode {
+	n := p.root
+	for _, key := range pathKeys(strings.TrimPrefix(path, "$.preferences")) {
+		n = n.child(key)
+	}
+	return n
 }
 
 // pathKeys splits a path as rawjson.Child writes it.
@@ -117,9 +127,10 @@ func pathKeys(path string) []string {
 	return keys
 }
 
-func (n *prefNode) child(key string, create bool) *prefNode {
+// child is the node of a member, which is made if need be.
+func (n *prefNode) child(key string) *prefNode {
 	c := n.children[key]
-	if c == nil && create {
+	if c == nil {
 		if n.children == nil {
 			n.children = map[string]*prefNode{}
 		}
@@ -138,9 +149,6 @@ func (n *prefNode) descends(value []byte, depth int) bool {
 
 // lookup finds the child of a quoted key, nil where there is none, without allocating where the key has no escapes.
 func (n *prefNode) lookup(quoted []byte) *prefNode {
-	if n == nil {
-		return nil
-	}
 	in := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(in, '\\') < 0 {
 		return n.children[string(in)]
@@ -164,13 +172,17 @@ func (p *Preferences) learn(n *prefNode, path, name string, obj []byte, depth in
 			c.column.seen.add(value)
 			return nil
 		}
-		if len(p.columns) >= maxPreferenceColumns && !nested {
+		if p.full() && (c == nil || !nested) {
 			p.dropped = true
 			return nil
 		}
 		text, _ := rawjson.Unquote(key)
 		sub := rawjson.Child(path, key)
 		if nested {
+			if c == nil {
+				c = n.child(text)
+				p.objects++
+			}
 			p.learn(c, sub, name+"_"+text, value, depth+1)
 			return nil
 		}
@@ -181,6 +193,11 @@ func (p *Preferences) learn(n *prefNode, path, name string, obj []byte, depth in
 		col.seen.add(value)
 		return nil
 	})
+}
+
+// full tells whether nothing new is learned any more. The nodes of objects count too: they may hold nothing, and be many.
+func (p *Preferences) full() bool {
+	return len(p.columns) >= maxPreferenceColumns || p.objects >= maxPreferenceColumns*maxPreferenceDepth
 }
 
 // name is a column's name for a path: snake case; where it is taken, with a short hash of the path.
@@ -206,7 +223,7 @@ func snake(text string) string {
 			b.WriteRune(unicode.ToLower(r))
 			lower = false
 		case unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
-			b.WriteRune(r)
+			b.WriteRune(unicode.ToLower(r)) // title case has no other test
 			lower = unicode.IsLower(r) || unicode.IsDigit(r)
 		default:
 			b.WriteByte('_')
@@ -243,9 +260,6 @@ func (o *observed) addNumber(n number) {
 	}
 	whole, scale := n.decimalSize()
 	o.whole, o.scale = max(o.whole, whole), max(o.scale, scale)
-	if string(n.text) == "-0" || (whole <= 1 && bytes.HasPrefix(n.text, []byte("-")) && canonicalDigits(n.text).digits == "") {
-		o.whole = max(o.whole, 39) // a negative zero fits no decimal
-	}
 }
 
 // settle gives a column the narrowest type that holds what was and what is, as far as the contract lets it.

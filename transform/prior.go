@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -165,31 +166,59 @@ func (r *Row) RestoreExtras(flat Columns, row int, variables []Variable) error {
 		text := time.UnixMicro(t.At).UTC().Format(time.RFC3339Nano)
 		s.Last = &text
 	}
-	plain, sensitive := map[string]*string{}, []string{}
-	for _, v := range variables {
-		switch {
-		case v.Sensitive:
-			sensitive = append(sensitive, v.Name.String)
-		case v.Value.Valid:
-			plain[v.Name.String] = &v.Value.String
-		default:
-			plain[v.Name.String] = nil
-		}
+	var err error
+	if r.Extras.Stats, err = json.Marshal(s); err != nil {
+		return fmt.Errorf("restore a kept user: %w", err)
 	}
-	for _, part := range []struct {
-		to    *[]byte
-		value any
-	}{{&r.Extras.Stats, s}, {&r.Extras.Variables, plain}, {&r.Extras.Sensitive, sensitive}} {
-		raw, err := json.Marshal(part.value)
-		if err != nil {
-			return fmt.Errorf("restore a kept user: %w", err)
-		}
-		*part.to = raw
-	}
+	r.Extras.Variables, r.Extras.Sensitive = restoreVariables(variables)
 	if b, ok := flat.Bool("enable_actions_access", row); ok {
 		r.Extras.Actions = strconv.AppendBool(nil, b)
 	}
 	return nil
+}
+
+// restoreVariables writes variables as an item has them, in their order: the plain ones as members, the sensitive ones as names. A plain one
+// without a name can only have been in a list of names.
+func restoreVariables(variables []Variable) (plain, sensitive []byte) {
+	names := false
+	for _, v := range variables {
+		names = names || (!v.Sensitive && !v.Name.Valid)
+	}
+	open, end := byte('{'), byte('}')
+	if names {
+		open, end = '[', ']'
+	}
+	plain, sensitive = []byte{open}, []byte{'['}
+	for _, v := range variables {
+		switch {
+		case v.Sensitive:
+			sensitive = appendTextJSON(comma(sensitive), v.Name)
+		case names:
+			plain = appendTextJSON(comma(plain), v.Name)
+		default:
+			plain = appendTextJSON(append(appendTextJSON(comma(plain), v.Name), ':'), v.Value)
+		}
+	}
+	return append(plain, end), append(sensitive, ']')
+}
+
+// comma separates the next element or member from the one before it, where there is one.
+func comma(b []byte) []byte {
+	if len(b) == 1 {
+		return b
+	}
+	return append(b, ',')
+}
+
+func appendTextJSON(b []byte, t Text) []byte {
+	if !t.Valid {
+		return append(b, "null"...)
+	}
+	quoted, err := json.Marshal(t.String)
+	if err != nil { // a text can always be written
+		panic(err)
+	}
+	return append(b, quoted...)
 }
 
 // PriorPreferences reads the preference columns of the version before from a batch of its _columns.

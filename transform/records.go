@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
+
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -80,13 +81,10 @@ func (b *Builder) PassRows(table string, c Columns, from, to int) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	s := t.b.Schema()
-	for i, f := range s.Fields() {
-		if c.batch.ColumnName(i) != f.Name {
-			return fmt.Errorf("%s of the version before has the column %s where %s belongs", table, c.batch.ColumnName(i), f.Name)
-		}
+	if err := t.table.Match(c.batch.Schema()); err != nil {
+		return fmt.Errorf("the version before does not have this version's tables: %w", err)
 	}
-	whole := array.NewRecord(s, c.batch.Columns(), c.batch.NumRows()) // the table's own schema, without what the file adds to it
+	whole := array.NewRecord(t.b.Schema(), c.batch.Columns(), c.batch.NumRows()) // the table's own schema, without what the file adds to it
 	defer whole.Release()
 	if from == 0 && to == c.Rows() {
 		return t.emit(table, whole)

@@ -101,7 +101,7 @@ func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 	c := cells{report: func(i Issue) { issues = append(issues, i) }}
 	row = Row{
 		Scope: d.Scope, UserID: id,
-		ID: c.text(f.id, "_id"), Email: c.text(f.email, "email"), FirstName: c.text(f.first, "first_name"),
+		ID: c.id(f.id, "_id", "$._id"), Email: c.text(f.email, "email"), FirstName: c.text(f.first, "first_name"),
 		LastName: c.text(f.last, "last_name"), Org: c.text(f.org, "org_id"), Region: c.text(f.region, "region_name"),
 		Role: c.text(f.role, "role"), Preferences: c.json(f.preferences, "preferences"),
 		Extras: Extras{f.stats, f.variables, f.sensitive, f.actions},
@@ -127,7 +127,7 @@ func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 func DecodeModels(answer []byte, report func(Issue)) (context, models []byte) {
 	c := cells{report: report}
 	_ = rawjson.Members(answer, func(key, value []byte) error { // the answer was validated when it came
-		switch string(key) {
+		switch string(rawjson.Plain(key)) {
 		case `"additional_context"`:
 			context = c.json(value, "additional_context")
 		case `"user_models"`:
@@ -150,14 +150,15 @@ func split(item []byte) fields {
 	var f fields
 	var plainID []byte
 	_ = rawjson.Members(item, func(key, value []byte) error { // the item was validated when it came; what is no object has no fields
-		if dst := f.place(string(key)); dst != nil {
+		name := string(rawjson.Plain(key))
+		if dst := f.place(name); dst != nil {
 			*dst = value
-		} else if string(key) == `"id"` {
+		} else if name == `"id"` {
 			plainID = value
 		}
 		return nil
 	})
-	if f.id == nil {
+	if absent(f.id) {
 		f.id = plainID
 	}
 	return f

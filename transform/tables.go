@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
 	"github.com/rollcall-data/rollcall/schema"
 	"github.com/rollcall-data/rollcall/transform/rawjson"
 )
@@ -26,14 +27,12 @@ type Builder struct {
 	roles  map[string]map[string]Text // scope → role id → name
 
 	QuarantinedRows, QuarantinedCells int64
-	nulls                             map[string][]int64
 }
 
 // NewBuilder makes a builder for these tables of a run. prefs must have learned all rows' preferences.
 func NewBuilder(mem memory.Allocator, run string, prefs *Preferences, tables []schema.Table, emit Emit) *Builder {
 	prefs.Columns() // settled before the first row
-	b := &Builder{run: run, prefs: prefs, tables: map[string]*batcher{}, roles: map[string]map[string]Text{},
-		nulls: map[string][]int64{}}
+	b := &Builder{run: run, prefs: prefs, tables: map[string]*batcher{}, roles: map[string]map[string]Text{}}
 	b.cells = make([][]byte, len(prefs.columns))
 	for _, t := range tables {
 		b.tables[t.Name] = newBatcher(mem, t, emit)
@@ -64,7 +63,7 @@ func ParseRole(raw []byte, org Text) (r Role, ok bool) {
 	var c cells
 	r.Org = org
 	_ = rawjson.Members(raw, func(key, value []byte) error { // validated when it came
-		switch string(key) {
+		switch string(rawjson.Plain(key)) {
 		case `"id"`:
 			r.ID = c.text(value, "role_id")
 		case `"name"`:

@@ -3,76 +3,63 @@ package rawjson
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 )
 
 // AppendCanonical appends an encoding of v that two JSON texts share if and only if they differ in nothing but key order, white space and
 // the escaping of characters. Numbers count by their text: 1.0 is not 1, and -0 is not 0. Array order counts; members of one name keep
 // their order.
 //
-// The encoding is prefix-free: o (key, value)… e, a value… e, s length text, n length text, t, f, z; lengths are unsigned varints.
-// Keys are sorted by the bytes of their text.
+// The encoding is prefix-free: o (key, value)… e, a value… e, s length text, n length text, t, f, z; lengths are unsigned varints. Keys are
+// sorted by the bytes of their text. What is no JSON, or nests deeper than 10,000 levels, is x length bytes.
 func AppendCanonical(dst, v []byte) []byte {
-	switch v = Trim(v); KindOf(v) {
+	d, ok := read(v)
+	if !ok {
+		return append(binary.AppendUvarint(append(dst, 'x'), uint64(len(v))), v...)
+	}
+	defer d.free()
+	return d.canonical(dst, 0)
+}
+
+func (d *document) canonical(dst []byte, at uint32) []byte {
+	n := d.nodes[at]
+	switch n.kind {
 	case Object:
-		return appendObject(dst, v)
+		dst = append(dst, 'o')
+		from := d.members(at)
+		for i, to := from, len(d.group); i < to; i++ {
+			m := d.group[i]
+			dst = binary.AppendUvarint(append(dst, 's'), uint64(len(m.key)))
+			dst = d.canonical(append(dst, m.key...), m.value)
+		}
+		d.group = d.group[:from]
+		return append(dst, 'e')
 	case Array:
 		dst = append(dst, 'a')
-		// v was validated when it was received; what does not parse here adds nothing more.
-		_ = Elements(v, func(e []byte) error { dst = AppendCanonical(dst, e); return nil })
+		for e := at + 1; e < n.next; e = d.nodes[e].next {
+			dst = d.canonical(dst, e)
+		}
 		return append(dst, 'e')
+	}
+	return appendScalar(dst, d.raw(n), n.kind)
+}
+
+func appendScalar(dst, v []byte, kind Kind) []byte {
+	switch kind {
 	case String:
-		return AppendCanonicalString(dst, v)
+		in := v[1 : len(v)-1]
+		if bytes.IndexByte(in, '\\') >= 0 {
+			in, _ = AppendUnquoted(nil, v)
+		}
+		return append(binary.AppendUvarint(append(dst, 's'), uint64(len(in))), in...)
 	case Number:
-		dst = binary.AppendUvarint(append(dst, 'n'), uint64(len(v)))
-		return append(dst, v...)
+		return append(binary.AppendUvarint(append(dst, 'n'), uint64(len(v))), v...)
 	case Bool:
 		return append(dst, v[0])
-	default:
-		return append(dst, 'z')
 	}
-}
-
-// AppendCanonicalString appends the encoding of a JSON string: the text, its length before it.
-func AppendCanonicalString(dst, s []byte) []byte {
-	if len(s) < 2 {
-		return append(dst, 'z')
-	}
-	dst = append(dst, 's')
-	if in := s[1 : len(s)-1]; bytes.IndexByte(in, '\\') < 0 {
-		return append(binary.AppendUvarint(dst, uint64(len(in))), in...)
-	}
-	text, _ := AppendUnquoted(nil, s)
-	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
-}
-
-type member struct{ key, value []byte }
-
-func appendObject(dst, v []byte) []byte {
-	var buf [16]member
-	ms := buf[:0]
-	// as above: v is valid
-	_ = Members(v, func(k, val []byte) error { ms = append(ms, member{k, val}); return nil })
-	for i := range ms {
-		if bytes.IndexByte(ms[i].key, '\\') >= 0 {
-			text, _ := AppendUnquoted([]byte{'"'}, ms[i].key)
-			ms[i].key = append(text, '"')
-		}
-	}
-	slices.SortStableFunc(ms, func(a, b member) int { return bytes.Compare(a.key[1:len(a.key)-1], b.key[1:len(b.key)-1]) })
-	dst = append(dst, 'o')
-	for _, m := range ms {
-		in := m.key[1 : len(m.key)-1]
-		dst = append(binary.AppendUvarint(append(dst, 's'), uint64(len(in))), in...)
-		dst = AppendCanonical(dst, m.value)
-	}
-	return append(dst, 'e')
+	return append(dst, 'z')
 }
 
 // Equal tells whether two values are the same JSON, as AppendCanonical means it.
 func Equal(a, b []byte) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	return bytes.Equal(AppendCanonical(nil, a), AppendCanonical(nil, b))
+	return bytes.Equal(a, b) || bytes.Equal(AppendCanonical(nil, a), AppendCanonical(nil, b))
 }

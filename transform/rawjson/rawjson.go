@@ -2,7 +2,8 @@
 // their duplicates.
 //
 // It reads what a validating parser has already accepted (the sources validate every answer). On anything else it never panics and never
-// reads past the slice: it stops with an error. Nothing here allocates but Unquote and Sanitize, and they only where they must.
+// reads past the slice: walking stops with an error, comparing takes the bytes as they are. Walking allocates nothing, Unquote and Sanitize
+// only where they must. Comparing indexes a text once, so neither depth nor width makes it slow.
 package rawjson
 
 import (

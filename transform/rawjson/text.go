@@ -25,6 +25,15 @@ func Unquote(s []byte) (text string, exact bool) {
 	return string(out), exact
 }
 
+// Plain is a member's key in its quotes and without escapes, so that it can be compared with a name: the key itself where it has none.
+func Plain(key []byte) []byte {
+	if bytes.IndexByte(key, '\\') < 0 {
+		return key
+	}
+	text, _ := AppendUnquoted([]byte{'"'}, key)
+	return append(text, '"')
+}
+
 // AppendUnquoted appends the text of a JSON string to dst. exact is as for Unquote.
 func AppendUnquoted(dst, s []byte) (_ []byte, exact bool) {
 	if len(s) < 2 {
@@ -80,6 +89,9 @@ func appendEscape(dst, in []byte, i int) (_ []byte, next int, ok bool) {
 		}
 		return utf8.AppendRune(dst, utf8.RuneError), i + 6, false
 	default:
+		if c >= utf8.RuneSelf { // no escape, and not the whole of a character
+			return utf8.AppendRune(dst, utf8.RuneError), i + 1, false
+		}
 		return append(dst, c), i + 2, true
 	}
 }
