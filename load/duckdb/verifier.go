@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/marcboeker/go-duckdb"
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -18,7 +17,7 @@ type Verifier struct {
 
 // OpenVerifier opens the file at path read-only.
 func OpenVerifier(ctx context.Context, path string) (*Verifier, error) {
-	c, err := duckdb.NewConnector(dsn(path, "read_only", Settings{}), nil)
+	c, err := attach(ctx, path, true, Settings{})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +33,7 @@ func (v *Verifier) Close() error { return v.db.Close() }
 
 // Columns lists a table's columns, in order.
 func (v *Verifier) Columns(ctx context.Context, table string) ([]string, error) {
-	rows, err := v.db.QueryContext(ctx, "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = ? ORDER BY column_index", table)
+	rows, err := v.db.QueryContext(ctx, "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal AND table_name = ? ORDER BY column_index", table)
 	if err != nil {
 		return nil, fmt.Errorf("columns of %s: %w", table, err)
 	}
@@ -65,12 +64,42 @@ type Digest struct {
 
 // Digest reads the columns of a relation, an SQL expression to select from.
 func (v *Verifier) Digest(ctx context.Context, relation string, columns ...string) (Digest, error) {
-	args := make([]string, len(columns))
-	for i, c := range columns {
-		args[i] = schema.Quote(c)
+	exact, err := v.exact(ctx, relation, columns)
+	if err != nil {
+		return Digest{}, err
 	}
 	var d Digest
-	q := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(%s)::HUGEINT), 0)::VARCHAR FROM %s", strings.Join(args, ", "), relation)
-	err := v.db.QueryRowContext(ctx, q).Scan(&d.Rows, &d.Sum)
+	q := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(%s)::HUGEINT), 0)::VARCHAR FROM %s", strings.Join(exact, ", "), relation)
+	err = v.db.QueryRowContext(ctx, q).Scan(&d.Rows, &d.Sum)
 	return d, err
+}
+
+// exact are expressions of the columns whose hashes tell any two values apart. DuckDB has one hash for NULL, [] and [NULL], and one for 0.0
+// and -0.0.
+func (v *Verifier) exact(ctx context.Context, relation string, columns []string) ([]string, error) {
+	quoted := make([]string, len(columns))
+	for i, c := range columns {
+		quoted[i] = schema.Quote(c)
+	}
+	rows, err := v.db.QueryContext(ctx, fmt.Sprintf("DESCRIBE SELECT %s FROM %s", strings.Join(quoted, ", "), relation))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err tells
+	out := make([]string, 0, len(columns))
+	for rows.Next() {
+		var name, typ string
+		var null, key, byDefault, extra sql.NullString
+		if err := rows.Scan(&name, &typ, &null, &key, &byDefault, &extra); err != nil {
+			return nil, err
+		}
+		switch name = schema.Quote(name); {
+		case strings.HasSuffix(typ, "[]"):
+			name = "to_json(" + name + ")"
+		case typ == "DOUBLE":
+			name += "::VARCHAR"
+		}
+		out = append(out, name)
+	}
+	return out, rows.Err()
 }

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/marcboeker/go-duckdb"
+
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -22,12 +22,6 @@ const (
 	insertBytes = 48 << 20
 )
 
-// Settings bound what DuckDB may use; zero values leave its defaults.
-type Settings struct {
-	MemoryLimit string // as DuckDB writes it: 800MB
-	Threads     int
-}
-
 // Writer fills a new DuckDB file. It is not safe for concurrent use.
 type Writer struct {
 	path      string
@@ -36,10 +30,12 @@ type Writer struct {
 	arrow     *duckdb.Arrow
 	pending   map[string]*pending
 	order     []string
+	failed    bool // something is missing: the file must not be completed
 }
 
 type pending struct {
 	table   schema.Table
+	schema  *arrow.Schema
 	batches []arrow.Record
 	rows    int64
 	bytes   int64
@@ -49,11 +45,13 @@ type pending struct {
 // is written in.
 func Create(ctx context.Context, path string, tables []schema.Table, s Settings) (*Writer, error) {
 	for _, p := range []string{path, path + ".wal"} { // a stale log would be replayed into the new file
-		if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("create %s: the file exists", p)
+		if _, err := os.Lstat(p); err == nil {
+			return nil, fmt.Errorf("create %s: %w", p, fs.ErrExist)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("create %s: %w", p, err)
 		}
 	}
-	connector, err := duckdb.NewConnector(dsn(path, "read_write", s), nil)
+	connector, err := attach(ctx, path, false, s)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", path, err)
 	}
@@ -62,17 +60,6 @@ func Create(ctx context.Context, path string, tables []schema.Table, s Settings)
 		return nil, errors.Join(fmt.Errorf("create %s: %w", path, err), w.Abandon())
 	}
 	return w, nil
-}
-
-func dsn(path, mode string, s Settings) string {
-	options := []string{"access_mode=" + mode, "autoinstall_known_extensions=false", "autoload_known_extensions=false"}
-	if s.MemoryLimit != "" {
-		options = append(options, "memory_limit="+s.MemoryLimit)
-	}
-	if s.Threads > 0 {
-		options = append(options, fmt.Sprintf("threads=%d", s.Threads))
-	}
-	return path + "?" + strings.Join(options, "&")
 }
 
 func (w *Writer) open(ctx context.Context, tables []schema.Table) error {
@@ -87,7 +74,7 @@ func (w *Writer) open(ctx context.Context, tables []schema.Table) error {
 		return err
 	}
 	for _, t := range tables {
-		w.pending[t.Name] = &pending{table: t}
+		w.pending[t.Name] = &pending{table: t, schema: t.Arrow()}
 		w.order = append(w.order, t.Name)
 		for _, sql := range append([]string{t.DDL()}, t.Comments()...) {
 			if err := w.Exec(ctx, sql); err != nil {
@@ -106,20 +93,33 @@ func (w *Writer) open(ctx context.Context, tables []schema.Table) error {
 	return nil
 }
 
-// Exec runs one statement in the writer's transaction.
+// Exec runs one statement in the writer's transaction. Where it fails, so does Close.
 func (w *Writer) Exec(ctx context.Context, sql string) error {
+	if w.conn == nil {
+		return errors.New("the file is closed")
+	}
+	if err := ctx.Err(); err != nil { // the driver would let a quick statement through
+		w.failed = true
+		return err
+	}
 	_, err := w.conn.(driver.ExecerContext).ExecContext(ctx, sql, nil)
+	w.failed = w.failed || err != nil
 	return err
 }
 
-// Append adds a batch to a table; its columns must be the table's. The batch is retained until it is inserted.
+// Append adds a batch to a table; its columns must be the table's. The batch is retained until it is inserted. Where an insert fails, so does
+// Close.
 func (w *Writer) Append(ctx context.Context, table string, batch arrow.Record) error {
 	p := w.pending[table]
 	if p == nil {
 		return fmt.Errorf("duckdb: no table %s", table)
 	}
-	batch.Retain()
-	p.batches = append(p.batches, batch)
+	if err := p.table.Match(batch.Schema()); err != nil {
+		w.failed = true
+		return fmt.Errorf("duckdb: a batch that is not the table's: %w", err)
+	}
+	// one schema for all: a batch that was read from Parquet has metadata that others do not
+	p.batches = append(p.batches, array.NewRecord(p.schema, batch.Columns(), batch.NumRows()))
 	p.rows += batch.NumRows()
 	p.bytes += size(batch)
 	if p.rows >= insertRows || p.bytes >= insertBytes {
@@ -139,30 +139,33 @@ func size(batch arrow.Record) int64 {
 
 const viewName = "rollcall_batches"
 
-// insert writes what is pending. A view of Arrow data is read once and stays in the catalog when it is released, so each statement makes
-// its own and drops it.
+// insert writes what is pending.
 func (w *Writer) insert(ctx context.Context, p *pending) error {
 	if len(p.batches) == 0 {
 		return nil
 	}
 	defer p.clear()
-	reader, err := array.NewRecordReader(p.batches[0].Schema(), p.batches)
-	if err != nil {
-		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
-	}
-	defer reader.Release()
-	release, err := w.arrow.RegisterView(reader, viewName)
-	if err != nil {
-		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
-	}
-	defer release()
-	if err := w.Exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s", schema.Quote(p.table.Name), viewName)); err != nil {
-		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
-	}
-	if err := w.Exec(ctx, "DROP VIEW "+viewName); err != nil {
+	if err := w.insertView(ctx, p); err != nil {
+		w.failed = true
 		return fmt.Errorf("duckdb: insert into %s: %w", p.table.Name, err)
 	}
 	return nil
+}
+
+// insertView has DuckDB read the pending batches. A view of Arrow data is read once and stays in the catalog when it is released, so each
+// statement makes its own and drops it.
+func (w *Writer) insertView(ctx context.Context, p *pending) error {
+	v := &view{schema: p.schema, batches: p.batches}
+	defer v.empty()
+	release, err := w.arrow.RegisterView(v, viewName)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := w.Exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s", schema.Quote(p.table.Name), viewName)); err != nil {
+		return err
+	}
+	return w.Exec(ctx, "DROP VIEW "+viewName)
 }
 
 func (p *pending) clear() {
@@ -179,9 +182,12 @@ func (w *Writer) Close(ctx context.Context) error {
 			return errors.Join(err, w.Abandon())
 		}
 	}
-	for _, sql := range []string{"COMMIT", "CHECKPOINT"} {
+	if w.failed {
+		return errors.Join(fmt.Errorf("duckdb: close %s: a statement before failed", w.path), w.Abandon())
+	}
+	for _, sql := range []string{"COMMIT", "CHECKPOINT " + attached} {
 		if err := w.Exec(ctx, sql); err != nil {
-			return errors.Join(fmt.Errorf("duckdb: %s: %w", strings.ToLower(sql), err), w.Abandon())
+			return errors.Join(fmt.Errorf("duckdb: close %s: %s: %w", w.path, sql, err), w.Abandon())
 		}
 	}
 	if err := w.Abandon(); err != nil {

@@ -3,4 +3,7 @@
 // Parts are written with zstd, in row groups of at most 122,880 rows and about 64 MB, timestamps in microseconds not adjusted to UTC, JSON
 // as strings marked arrow.json. A Writer's files are complete and synced when Close returns nil, and not before. Readers stream batches of
 // at most 8,192 rows in the order they were written.
+//
+// A Writer that failed to append does not close: its file must not be used. A Reader fails where a part is cut off or does not have the rows
+// that it says it has, but it is no check of a file that may be damaged: that is for publish.Version.Verify, and comes before reading.
 package parquet

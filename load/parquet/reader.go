@@ -2,13 +2,14 @@ package parquet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
@@ -19,46 +20,118 @@ const readBatch = 8192
 
 // Reader streams a table's rows from its parts, in the order they were written. It is not safe for concurrent use.
 type Reader struct {
-	mem     memory.Allocator
-	parts   []string
-	columns []string
+	mem   memory.Allocator
+	parts []string
+	names []string // of the columns to read; none for all
+
+	// of the part that is open
 	file    *file.Reader
-	records pqarrow.RecordReader
+	schema  *arrow.Schema
+	columns []*pqarrow.ColumnReader
+	left    int64 // rows that have not come
+	batch   arrow.Record
 }
 
 // NewReader reads the parts in dir. columns names those to read, in any order; none names all. A folder without parts is an error.
 func NewReader(mem memory.Allocator, dir string, columns ...string) (*Reader, error) {
-	parts, err := filepath.Glob(filepath.Join(dir, "part-*.parquet"))
-	if err != nil || len(parts) == 0 {
+	parts, err := Parts(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) == 0 {
 		return nil, fmt.Errorf("parquet %s: no parts", dir)
 	}
-	slices.Sort(parts)
-	return &Reader{mem: mem, parts: parts, columns: columns}, nil
+	return &Reader{mem: mem, parts: parts, names: columns}, nil
 }
 
-// Next is the next batch, at most 8,192 rows with the columns in the file's order; io.EOF after the last. The batch belongs to the
-// reader until the next call; who keeps it longer retains it.
+// Parts lists the parts in dir, in order.
+func Parts(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // not Glob: the folder's name may have any character in it
+	if err != nil {
+		return nil, fmt.Errorf("parquet %s: %w", dir, err)
+	}
+	var parts []string
+	for _, e := range entries {
+		if is, _ := filepath.Match(partPattern, e.Name()); is && e.Type().IsRegular() {
+			parts = append(parts, filepath.Join(dir, e.Name()))
+		}
+	}
+	return parts, nil
+}
+
+// Next is the next batch: 8,192 rows, fewer at the end of a part, with the columns in the file's order; io.EOF after the last. A part that
+// does not have the rows that it says it has is an error. The batch belongs to the reader until the next call; who keeps it longer retains it.
 func (r *Reader) Next(ctx context.Context) (arrow.Record, error) {
 	for {
-		if r.records == nil {
-			if len(r.parts) == 0 {
-				return nil, io.EOF
-			}
-			if err := r.open(ctx); err != nil {
-				return nil, fmt.Errorf("parquet %s: %w", r.parts[0], err)
-			}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		if r.records.Next() {
-			return r.records.Record(), nil
+		if len(r.parts) == 0 {
+			return nil, io.EOF
 		}
-		if err := r.records.Err(); err != nil && !errors.Is(err, io.EOF) {
+		batch, err := r.next(ctx)
+		if err != nil {
 			return nil, fmt.Errorf("parquet %s: %w", r.parts[0], err)
 		}
-		if err := r.Close(); err != nil {
-			return nil, fmt.Errorf("parquet %s: %w", r.parts[0], err)
+		if batch != nil {
+			return batch, nil
 		}
 		r.parts = r.parts[1:]
 	}
+}
+
+// next is the next batch of the first part, nil at its end. The library panics at some damage; it does so in this goroutine as long as
+// columns are read one by one.
+func (r *Reader) next(ctx context.Context) (batch arrow.Record, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			batch, err = nil, fmt.Errorf("damaged: %v", p)
+		}
+	}()
+	r.release()
+	if r.file == nil {
+		if err := r.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if r.left == 0 {
+		return nil, r.Close()
+	}
+	rows := min(r.left, readBatch)
+	cells := make([]arrow.Array, 0, len(r.columns))
+	defer func() {
+		for _, c := range cells {
+			c.Release()
+		}
+	}()
+	for i, c := range r.columns {
+		a, err := r.cells(c, rows)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", r.schema.Field(i).Name, err)
+		}
+		cells = append(cells, a)
+	}
+	r.left -= rows
+	r.batch = array.NewRecord(r.schema, cells, rows)
+	return r.batch, nil
+}
+
+// cells reads so many cells of a column.
+func (r *Reader) cells(c *pqarrow.ColumnReader, rows int64) (arrow.Array, error) {
+	chunks, err := c.NextBatch(rows)
+	if err != nil {
+		return nil, err
+	}
+	defer chunks.Release()
+	if int64(chunks.Len()) != rows {
+		return nil, fmt.Errorf("damaged: %d cells where %d should be", chunks.Len(), rows)
+	}
+	if len(chunks.Chunks()) > 1 {
+		return array.Concatenate(chunks.Chunks(), r.mem)
+	}
+	a := chunks.Chunk(0)
+	a.Retain()
+	return a, nil
 }
 
 func (r *Reader) open(ctx context.Context) error {
@@ -66,29 +139,49 @@ func (r *Reader) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.file = f
-	in, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: readBatch}, r.mem)
+	r.file, r.left = f, f.NumRows()
+	in, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{}, r.mem)
 	if err != nil {
 		return err
 	}
-	var indices []int
-	if len(r.columns) > 0 {
-		for i, d := 0, f.MetaData().Schema; i < d.NumColumns(); i++ {
-			if slices.Contains(r.columns, d.Column(i).ColumnPath()[0]) {
-				indices = append(indices, i)
-			}
+	all, err := in.Schema()
+	if err != nil {
+		return err
+	}
+	var fields []arrow.Field
+	for i, field := range all.Fields() {
+		if len(r.names) > 0 && !slices.Contains(r.names, field.Name) {
+			continue
+		}
+		c, err := in.GetColumn(ctx, i)
+		if err != nil {
+			return fmt.Errorf("column %s: %w", field.Name, err)
+		}
+		r.columns, fields = append(r.columns, c), append(fields, field)
+	}
+	for _, name := range r.names {
+		if !all.HasField(name) {
+			return fmt.Errorf("no column %s", name)
 		}
 	}
-	r.records, err = in.GetRecordReader(ctx, indices, nil)
-	return err
+	r.schema = arrow.NewSchema(fields, nil)
+	return nil
 }
 
-// Close closes the part that is open. Next goes on with the part after it.
-func (r *Reader) Close() error {
-	if r.records != nil {
-		r.records.Release()
-		r.records = nil
+func (r *Reader) release() {
+	if r.batch != nil {
+		r.batch.Release()
+		r.batch = nil
 	}
+}
+
+// Close closes the part that is open. Next would begin it anew.
+func (r *Reader) Close() error {
+	r.release()
+	for _, c := range r.columns {
+		c.Release()
+	}
+	r.columns = nil
 	if r.file == nil {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/compress"
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -26,18 +27,21 @@ const (
 	dirMode       = 0o700
 )
 
+const partPattern = "part-*.parquet"
+
 // PartName is the name of a table's nth part, from 0.
 func PartName(n int) string { return fmt.Sprintf("part-%05d.parquet", n) }
 
 // Writer writes one table as one part. It is not safe for concurrent use.
 type Writer struct {
-	path   string
-	file   *os.File
-	buf    *bufio.Writer
-	out    *pqarrow.FileWriter
-	schema *arrow.Schema
-	rows   int64
-	bytes  int64
+	path    string
+	table   schema.Table
+	file    *os.File
+	buf     *bufio.Writer
+	out     *pqarrow.FileWriter
+	schema  *arrow.Schema
+	bytes   int64 // of the row group that is being written
+	failure error
 }
 
 // NewWriter makes dir and the table's first part in it. A table without rows has a part without rows.
@@ -50,7 +54,7 @@ func NewWriter(mem memory.Allocator, dir string, t schema.Table) (*Writer, error
 	if err != nil {
 		return nil, fmt.Errorf("parquet %s: %w", t.Name, err)
 	}
-	w := &Writer{path: path, file: f, buf: bufio.NewWriterSize(f, bufferBytes), schema: arrowSchema(t)}
+	w := &Writer{path: path, table: t, file: f, buf: bufio.NewWriterSize(f, bufferBytes), schema: arrowSchema(t)}
 	// the plain io.Writer keeps pqarrow from closing the file before it is synced
 	w.out, err = pqarrow.NewFileWriter(w.schema, struct{ io.Writer }{w.buf}, properties(mem, t), pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema(), pqarrow.WithAllocator(mem)))
 	if err != nil {
@@ -82,18 +86,35 @@ func properties(mem memory.Allocator, t schema.Table) *parquet.WriterProperties 
 	return parquet.NewWriterProperties(options...)
 }
 
-// Append writes a batch; its columns must be the table's.
+// Append writes a batch; its columns must be the table's. Where it fails, so does Close.
 func (w *Writer) Append(batch arrow.Record) error {
+	err := w.table.Match(batch.Schema())
+	if err == nil {
+		err = w.write(batch)
+	}
+	if err != nil {
+		w.failure = fmt.Errorf("parquet %s: %w", w.path, err)
+		return w.failure
+	}
+	return nil
+}
+
+func (w *Writer) write(batch arrow.Record) error {
 	if w.bytes >= rowGroupBytes {
 		w.out.NewBufferedRowGroup()
-		w.bytes = 0
 	}
 	marked := array.NewRecord(w.schema, batch.Columns(), batch.NumRows())
 	defer marked.Release()
 	if err := w.out.WriteBuffered(marked); err != nil {
-		return fmt.Errorf("parquet %s: %w", w.path, err)
+		return err
 	}
-	w.rows += batch.NumRows()
+	rows, err := w.out.RowGroupNumRows()
+	if err != nil {
+		return err
+	}
+	if int64(rows) <= batch.NumRows() { // a row group began with this batch, or within it
+		w.bytes = 0
+	}
 	for _, c := range batch.Columns() {
 		w.bytes += int64(c.Data().SizeInBytes())
 	}
@@ -102,6 +123,9 @@ func (w *Writer) Append(batch arrow.Record) error {
 
 // Close ends the file and syncs it.
 func (w *Writer) Close() error {
+	if w.failure != nil {
+		return errors.Join(w.failure, w.Abandon())
+	}
 	if err := w.out.Close(); err != nil {
 		return errors.Join(fmt.Errorf("parquet %s: %w", w.path, err), w.file.Close())
 	}
@@ -117,5 +141,9 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// Abandon closes an unfinished file.
-func (w *Writer) Abandon() error { return w.file.Close() }
+// Abandon closes an unfinished file and frees what is not written yet.
+func (w *Writer) Abandon() error {
+	w.buf.Reset(io.Discard)
+	_ = w.out.Close() // nobody reads what it makes
+	return w.file.Close()
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
 	"github.com/rollcall-data/rollcall/load/duckdb"
 	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/schema"
@@ -38,7 +39,7 @@ type Building struct {
 	mu      sync.Mutex
 	failure error
 	stop    context.CancelFunc
-	ctx     context.Context
+	stopped func() error // why the context that the build began with ended; nil while it has not
 	closed  bool
 }
 
@@ -52,36 +53,24 @@ const queueLength = 4
 
 // Begin starts a version for a run, sweeping away what unfinished builds left. Abort must be called in the end, whatever happened.
 func (w *Warehouse) Begin(ctx context.Context, run string, tables []schema.Table, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
-	if err := w.sweepBuilds(); err != nil {
+	if err := w.sweep(); err != nil {
 		return nil, err
 	}
 	b := &Building{w: w, run: run, dir: filepath.Join(w.dir, versionsName, buildPrefix+run), tables: tables, rows: map[string]int64{}, parts: map[string]*parquet.Writer{}}
-	b.ctx, b.stop = context.WithCancel(ctx)
-	if err := b.open(mem, s); err != nil {
+	ctx, b.stop = context.WithCancel(ctx)
+	b.stopped = ctx.Err
+	if err := b.open(ctx, mem, s); err != nil {
 		return nil, errors.Join(fmt.Errorf("begin version %s: %w", run, err), b.Abort())
 	}
 	return b, nil
 }
 
-func (w *Warehouse) sweepBuilds() error {
-	left, err := filepath.Glob(filepath.Join(w.dir, versionsName, buildPrefix+"*"))
-	if err != nil {
-		return err
-	}
-	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove an unfinished version: %w", err)
-		}
-	}
-	return nil
-}
-
-func (b *Building) open(mem memory.Allocator, s duckdb.Settings) error {
+func (b *Building) open(ctx context.Context, mem memory.Allocator, s duckdb.Settings) error {
 	if err := os.MkdirAll(b.dir, dirMode); err != nil {
 		return err
 	}
 	var err error
-	if b.db, err = duckdb.Create(b.ctx, filepath.Join(b.dir, databaseName), b.tables, s); err != nil {
+	if b.db, err = duckdb.Create(ctx, filepath.Join(b.dir, databaseName), b.tables, s); err != nil {
 		return err
 	}
 	for _, t := range b.tables {
@@ -89,7 +78,7 @@ func (b *Building) open(mem memory.Allocator, s duckdb.Settings) error {
 			return err
 		}
 	}
-	b.sink(func(w work) error { return b.db.Append(b.ctx, w.table, w.batch) })
+	b.sink(func(w work) error { return b.db.Append(ctx, w.table, w.batch) })
 	b.sink(func(w work) error { return b.parts[w.table].Append(w.batch) })
 	return nil
 }
@@ -101,7 +90,7 @@ func (b *Building) sink(take func(work) error) {
 	go func() {
 		defer b.wait.Done()
 		for w := range queue {
-			if b.ctx.Err() == nil {
+			if b.stopped() == nil {
 				if err := take(w); err != nil {
 					b.fail(err)
 				}
@@ -126,13 +115,16 @@ func (b *Building) err() error {
 	if b.failure != nil {
 		return b.failure
 	}
-	return b.ctx.Err()
+	return b.stopped()
 }
 
 // Append adds a batch to a table of the version. It waits for room where the sinks are behind.
 func (b *Building) Append(table string, batch arrow.Record) error {
 	if err := b.err(); err != nil {
 		return err
+	}
+	if b.parts[table] == nil {
+		return fmt.Errorf("version %s: no table %s", b.run, table)
 	}
 	b.rows[table] += batch.NumRows()
 	for _, q := range b.queues {
@@ -143,7 +135,7 @@ func (b *Building) Append(table string, batch arrow.Record) error {
 }
 
 // finish closes every file, complete and synced.
-func (b *Building) finish() error {
+func (b *Building) finish(ctx context.Context) error {
 	for _, q := range b.queues {
 		close(q)
 	}
@@ -154,7 +146,7 @@ func (b *Building) finish() error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- b.finishParts() }()
-	err := b.db.Close(b.ctx)
+	err := b.db.Close(ctx)
 	return errors.Join(err, <-done)
 }
 
@@ -179,18 +171,15 @@ type Details struct {
 
 // Publish completes the version, reads it back, compares DuckDB with Parquet and both with what was appended, and makes it current. The
 // version before stays current where anything fails.
-func (b *Building) Publish(d Details, verifying func()) (Version, error) {
-	if err := b.finish(); err != nil {
+func (b *Building) Publish(ctx context.Context, d Details) (Version, error) {
+	if err := b.finish(ctx); err != nil {
 		return Version{}, err
-	}
-	if verifying != nil {
-		verifying()
 	}
 	expected := make([]TableEntry, len(b.tables))
 	for i, t := range b.tables {
 		expected[i] = TableEntry{Name: t.Name, Rows: b.rows[t.Name]}
 	}
-	if err := compareTables(b.ctx, b.dir, expected); err != nil {
+	if err := compareTables(ctx, b.dir, expected); err != nil {
 		return Version{}, err
 	}
 	m := Manifest{Format: manifestFormat, Run: b.run, DataRun: d.DataRun, Base: d.Base, CreatedAt: d.Created.UTC().Format(time.RFC3339Nano),
@@ -205,24 +194,19 @@ func (b *Building) Publish(d Details, verifying func()) (Version, error) {
 	if err := writeManifest(b.dir, m); err != nil {
 		return Version{}, err
 	}
-	return b.flip()
+	return b.flip(ctx)
 }
 
-func writeManifest(dir string, m Manifest) error {
-	raw, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the manifest: %w", err)
-	}
-	return WriteFile(filepath.Join(dir, manifestName), append(raw, '\n'))
-}
-
-func (b *Building) flip() (Version, error) {
-	if err := b.ctx.Err(); err != nil {
+func (b *Building) flip(ctx context.Context) (Version, error) {
+	if err := ctx.Err(); err != nil {
 		return Version{}, err
+	}
+	if current, err := b.w.Current(); err == nil && current.Run == b.run {
+		return Version{}, fmt.Errorf("publish %s: it is the current version already", b.run)
 	}
 	dir := filepath.Join(b.w.dir, versionsName, b.run)
 	if _, err := os.Lstat(dir); err == nil { // published, but never made current: a run was killed between the two renames
-		if err := os.RemoveAll(dir); err != nil {
+		if err := b.w.remove(b.run); err != nil {
 			return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,7 +46,7 @@ func (w *Warehouse) Prune(keep int) ([]Fate, error) {
 		case openElsewhere(filepath.Join(dir, databaseName)):
 			f.Why = "open in DuckDB"
 		default:
-			if err := os.RemoveAll(dir); err != nil {
+			if err := w.remove(run); err != nil {
 				return fates, fmt.Errorf("remove version %s: %w", run, err)
 			}
 			f.Removed, f.Why = true, fmt.Sprintf("older than the newest %d", keep)
@@ -53,6 +55,37 @@ func (w *Warehouse) Prune(keep int) ([]Fate, error) {
 		fates = append(fates, f)
 	}
 	return fates, nil
+}
+
+// remove removes a version that is not current: its name first, so that there is no half of a version under it at any time.
+func (w *Warehouse) remove(run string) error {
+	dir := filepath.Join(w.dir, versionsName)
+	gone := filepath.Join(dir, removePrefix+run)
+	if err := os.RemoveAll(gone); err != nil { // an interrupted removal's
+		return err
+	}
+	if err := os.Rename(filepath.Join(dir, run), gone); err != nil {
+		return err
+	}
+	return errors.Join(syncDir(dir), os.RemoveAll(gone))
+}
+
+// sweep removes what interrupted builds and removals left.
+func (w *Warehouse) sweep() error {
+	dir := filepath.Join(w.dir, versionsName)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove an unfinished version: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), buildPrefix) && !strings.HasPrefix(e.Name(), removePrefix) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove an unfinished version: %w", err)
+		}
+	}
+	return nil
 }
 
 // openElsewhere tells whether another process has a DuckDB file open: DuckDB holds a lock on what it has open. The file must not be open in

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -24,8 +28,9 @@ func (e *DifferenceError) Error() string {
 	return fmt.Sprintf("%s: %s", e.File, e.What)
 }
 
-// Verify checks a version offline: every file against the manifest's size and hash, no file too many, and every table in DuckDB against
-// its Parquet files, row by row through a hash of each row. All differences of the files are returned, joined.
+// Verify checks a version offline: the manifest against the hash in it, every other file against the manifest's size and hash, no file too
+// many, and every table in DuckDB against its Parquet files, row by row through a hash of each row. All differences of the files are
+// returned, joined.
 func (v Version) Verify(ctx context.Context) error {
 	named := map[string]FileEntry{}
 	for _, f := range v.Manifest.Files {
@@ -35,7 +40,7 @@ func (v Version) Verify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", v.Run, err)
 	}
-	var errs []error
+	errs := []error{checkManifest(v)}
 	for _, path := range seen {
 		want, known := named[path]
 		delete(named, path)
@@ -51,11 +56,11 @@ func (v Version) Verify(ctx context.Context) error {
 			errs = append(errs, &DifferenceError{File: path, What: "its bytes are not those that were published (size or SHA-256 differs from the manifest)"})
 		}
 	}
-	for path := range named {
+	for _, path := range slices.Sorted(maps.Keys(named)) {
 		errs = append(errs, &DifferenceError{File: path, What: "missing"})
 	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	return compareTables(ctx, v.Dir, v.Manifest.Tables)
 }
@@ -90,7 +95,10 @@ func compareTable(ctx context.Context, r *duckdb.Verifier, dir string, t TableEn
 	if inDB.Rows != t.Rows {
 		return &DifferenceError{File: databaseName, What: fmt.Sprintf("table %s has %d rows, not %d", t.Name, inDB.Rows, t.Rows)}
 	}
-	files := fmt.Sprintf("read_parquet(%s)", schema.Literal(filepath.Join(dir, part)))
+	files, err := readParts(filepath.Join(dir, parquetName, t.Name))
+	if err != nil {
+		return &DifferenceError{File: part, What: err.Error()}
+	}
 	inParts, err := r.Digest(ctx, files, columns...)
 	if err != nil {
 		return &DifferenceError{File: part, What: err.Error()}
@@ -109,4 +117,16 @@ func compareTable(ctx context.Context, r *duckdb.Verifier, dir string, t TableEn
 		}
 	}
 	return &DifferenceError{File: part, What: "the same values as in DuckDB, but in other rows"}
+}
+
+// readParts is the relation of the parts in dir, named one by one: a pattern would take characters of the folder's name for its own.
+func readParts(dir string) (string, error) {
+	parts, err := parquet.Parts(dir)
+	if err != nil {
+		return "", err
+	}
+	for i := range parts {
+		parts[i] = schema.Literal(parts[i])
+	}
+	return fmt.Sprintf("read_parquet([%s])", strings.Join(parts, ", ")), nil
 }

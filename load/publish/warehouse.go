@@ -24,6 +24,7 @@ const (
 	databaseName = "users.duckdb"
 	parquetName  = "parquet"
 	buildPrefix  = ".building-"
+	removePrefix = ".removed-"
 
 	dirMode  = 0o700
 	fileMode = 0o600
@@ -73,6 +74,7 @@ type Manifest struct {
 	Tables      []TableEntry    `json:"tables"`
 	Files       []FileEntry     `json:"files"`
 	Erasures    []Erasure       `json:"erasures,omitempty"`
+	SHA256      string          `json:"manifest_sha256"` // of the manifest's file, with zeros in its own place
 }
 
 // TableEntry is a table of a version.
@@ -88,10 +90,11 @@ type FileEntry struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Erasure says that a version was rewritten to forget users.
+// Erasure says that a version was rewritten to forget users, or to redact what rules about personal data take away.
 type Erasure struct {
 	At    string `json:"at"` // RFC 3339, UTC
 	Users int    `json:"users"`
+	Rules string `json:"rules,omitempty"` // of a redaction
 }
 
 const manifestFormat = 1
@@ -124,6 +127,9 @@ func (w *Warehouse) Version(run string) (Version, error) {
 	v := Version{Run: run, Dir: dir}
 	if err := json.Unmarshal(raw, &v.Manifest); err != nil {
 		return Version{}, fmt.Errorf("version %s: %s: %w", run, manifestName, err)
+	}
+	if v.Manifest.Format > manifestFormat {
+		return Version{}, fmt.Errorf("version %s: a newer rollcall wrote it (format %d)", run, v.Manifest.Format)
 	}
 	return v, nil
 }
