@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"go/build"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,14 +32,13 @@ var behind = map[string][]string{
 	"github.com/apache/arrow/go/v17/parquet":     {"load/parquet"},
 	"github.com/gofrs/flock":                     {"load/publish"},
 	"github.com/klauspost/compress":              {"extract/journal"},
-	"golang.org/x/time/rate":                     {"extract"},
 	"github.com/goccy/go-yaml":                   {"cmd/rollcall/internal/config", "extract/sandbox"},
 	"github.com/invopop/jsonschema":              {"cmd/rollcall/internal/config"},
-	"github.com/schollz/progressbar":             {"cmd/rollcall/internal/cli"},
 	"github.com/spf13/cobra":                     {"cmd"},
 	"github.com/rs/zerolog":                      {"cmd"}, // only cmd logs
-	"github.com/prometheus/client_golang":        {"cmd"}, // only cmd counts metrics
-	"github.com/getkin/kin-openapi":              {"extract/sandbox"},
+	"github.com/pb33f":                           {"extract/sandbox/conformance"},
+	"filippo.io/age":                             {"extract/journal"},
+	"golang.org/x/crypto":                        {"extract/journal"},
 	"github.com/rogpeppe/go-internal/testscript": {"cmd"},
 }
 
@@ -65,7 +66,7 @@ func packages(t *testing.T) []dir {
 			return filepath.SkipDir
 		}
 		p, err := context.ImportDir(path, 0)
-		if _, empty := err.(*build.NoGoError); empty {
+		if empty := new(build.NoGoError); errors.As(err, &empty) {
 			return nil
 		}
 		// Two packages in a folder are for the compiler to complain about.
@@ -128,15 +129,35 @@ func TestDependenciesAreBehindTheirPackage(t *testing.T) {
 	}
 }
 
-// There is one clock and one log, and both belong to the command.
+// There is one log, and it belongs to the command. The sandbox is a server, and net/http takes no other kind of hook than a logger.
 func TestLayersDoNotLog(t *testing.T) {
 	for _, p := range packages(t) {
-		if within(p.path, "cmd") {
+		if within(p.path, "cmd") || within(p.path, "extract/sandbox") {
 			continue
 		}
 		for _, i := range p.code {
 			if i == "log" || i == "log/slog" {
 				t.Errorf("%s imports %s", p.path, i)
+			}
+		}
+	}
+}
+
+// A test that sleeps is slow or wrong, but for one whose clock is fake.
+func TestOnlyFakeClocksSleep(t *testing.T) {
+	sleep := "time." + "Sleep("
+	for _, p := range packages(t) {
+		files, err := filepath.Glob(filepath.Join(top, p.path, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			source, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(source), sleep) && !strings.Contains(string(source), `"testing/synctest"`) {
+				t.Errorf("%s sleeps", f)
 			}
 		}
 	}

@@ -18,7 +18,7 @@ func (a *app) gcCommand() *cobra.Command {
 		Long: `Remove versions beyond keep_versions, but for the current one and those that somebody has open
 in DuckDB; and of journals older than keep_journal everything but the answers that the models of
 live users come from, so that backfill --replay can always rebuild the present. Every sync does
-the same when it has published.`,
+the same when it has published. With journal: off it removes the journal of every run that is done.`,
 		Example: `  rollcall gc
   ROLLCALL_KEEP_VERSIONS=2 rollcall gc        # make room now`,
 		Args: atMost(0, "rollcall gc"),

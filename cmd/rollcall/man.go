@@ -16,7 +16,7 @@ func (a *app) manCommand() *cobra.Command {
 		Short:  "Write the man pages into a folder",
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
+			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // documentation is for everybody
 				return fmt.Errorf("write man pages: %w", err)
 			}
 			root := cmd.Root()

@@ -106,7 +106,7 @@ missing.`,
 	root.AddCommand(
 		a.syncCommand(), a.backfillCommand(), a.planCommand(),
 		a.queryCommand(), a.schemaCommand(), a.pathCommand(),
-		a.runsCommand(), a.statusCommand(), a.verifyCommand(), a.rollbackCommand(), a.gcCommand(),
+		a.runsCommand(), a.statusCommand(), a.verifyCommand(), a.rollbackCommand(), a.forgetCommand(), a.redactCommand(), a.gcCommand(),
 		a.sandboxCommand(), a.configCommand(), a.versionCommand(), a.manCommand(),
 	)
 	return root

@@ -116,7 +116,7 @@ var things = map[string]string{"models": "models", "build": "rows", "verify": "t
 
 func show(bar *cli.Progress, p pipeline.Progress) {
 	if p.Waiting > 0 {
-		bar.Wait(time.Now(), p.Waiting)
+		bar.Wait(p.Waiting)
 	}
 	if p.Phase == "" {
 		return

@@ -20,7 +20,8 @@ func (a *app) verifyCommand() *cobra.Command {
 manifest's hashes, every table in DuckDB against its Parquet files, the canonical hash of every
 user against the certificate, every block of the journal against its checksums, and the answers
 in the journal against the tables. What differs is named: the file, and the column where it is
-one column's.
+one column's. The answers are skipped where journal: off has kept none, or where the journal is
+encrypted and journal_identity is not set.
 
 Exit codes: 0 all the same; 1 something differs; 10 nothing published yet.`,
 		Example: `  rollcall verify
@@ -31,7 +32,7 @@ Exit codes: 0 all the same; 1 something differs; 10 nothing published yet.`,
 			if err != nil {
 				return err
 			}
-			v, err := pipeline.Verify(cmd.Context(), publish.Open(c.Warehouse))
+			v, err := pipeline.Verify(cmd.Context(), publish.Open(c.Warehouse), c.IdentityOfJournals())
 			if err != nil {
 				return err
 			}
@@ -59,11 +60,14 @@ func (a *app) printVerification(v *pipeline.Verification, asJSON bool) error {
 			wrong = append(wrong, fmt.Errorf("%s: %s", c.What, c.Wrong))
 		}
 		if !asJSON {
-			mark := "ok  "
-			if !c.OK {
+			mark, what := "ok  ", c.What
+			switch {
+			case !c.OK:
 				mark = "FAIL"
+			case c.Skipped != "":
+				mark, what = "skip", what+" ("+c.Skipped+")"
 			}
-			if _, err := fmt.Fprintln(a.stdout, mark, c.What); err != nil {
+			if _, err := fmt.Fprintln(a.stdout, mark, what); err != nil {
 				return fmt.Errorf("print: %w", err)
 			}
 		}

@@ -57,7 +57,7 @@ func TestPrintError(t *testing.T) {
 	}{
 		{errors.New("plain"), "error: plain\n"},
 		{errors.Join(errors.New("one"), errors.New("two")), "error: one; two\n"},
-		{errors.New("red \x1b[31m and\r\nmore\n"), `error: red \x1b[31m and; more` + "\n"},
+		{fmt.Errorf("red \x1b[31m and\r\n%s\n", "more"), `error: red \x1b[31m and; more` + "\n"},
 		{&UsageError{Message: "bad", Advice: []string{"good", "  LINE 1: x "}}, "error: bad\nhint: good\nhint:   LINE 1: x\n"},
 		{fmt.Errorf("write: %w", syscall.ENOSPC), "error: write: no space left on device\nhint: free some space, then run it again: it goes on from here; rollcall gc removes what retention no longer keeps\n"},
 		{publish.ErrNoVersion, "error: no version has been published here\nhint: rollcall sync publishes one (rollcall sync --sandbox, without an account); --warehouse names another folder\n"},
@@ -146,54 +146,49 @@ func TestLogs(t *testing.T) {
 }
 
 func TestProgressOnATerminal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	synctest.Test(t, func(t *testing.T) { // the clock begins at midnight of 2000-01-01, UTC
 		var b strings.Builder
-		// shown is what was drawn since it was last asked, after a while in which a drawing is due again.
+		// shown is what stands on the line, after a while in which a drawing is due again.
 		shown := func() string {
-			time.Sleep(time.Second)
 			s := b.String()
 			b.Reset()
-			return s
+			time.Sleep(time.Second)
+			return s[strings.LastIndex(s, "\r")+1:]
 		}
-		p := NewProgress(Stream{Writer: &b, Terminal: true, Width: 80})
-		p.Update("sweep", "users", 1, 0)
-		p.Update("sweep", "users", 2, 0) // too soon to be drawn
-		if got := shown(); !strings.Contains(got, "sweep") || strings.Contains(got, "(2,") {
-			t.Errorf("the first update: %q", got)
+		const on = "\x1b[2K" // each drawing begins with an empty line
+		expect := func(want string) {
+			t.Helper()
+			if got := shown(); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
 		}
+		p := NewProgress(Stream{Writer: &b, Terminal: true, Width: 120})
 		p.Update("sweep", "users", 100, 0)
-		if got := shown(); !strings.Contains(got, "sweep") || !strings.Contains(got, "(100,") || !strings.Contains(got, "users/s") {
-			t.Errorf("unknown total: %q", got)
+		p.Update("sweep", "users", 200, 0) // too soon to be drawn
+		expect(on + "sweep 100 users")
+		p.Update("sweep", "users", 500, 0)
+		expect(on + "sweep 500 users, 400/s")
+		p.Update("models", "models", 0, 400) // beside the sweep
+		expect(on + "sweep 500 users, 200/s  models ░░░░░░░░░░░░░░░░░░░░ 0/400 models")
+		p.Update("models", "models", 100, 400)
+		expect(on + "models █████░░░░░░░░░░░░░░░ 100/400 models, 100/s, 3s left")
+		p.Wait(100 * time.Millisecond)
+		if b.Len() > 0 {
+			t.Errorf("a short wait: %q", b.String())
 		}
-		p.Update("models", "models", 1, 400)
-		if got := shown(); !strings.Contains(got, "models") || !strings.Contains(got, "1/400") {
-			t.Errorf("known total: %q", got)
-		}
-		noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-		p.Wait(noon, 100*time.Millisecond)
-		if got := shown(); got != "" {
-			t.Errorf("a short wait: %q", got)
-		}
-		p.Wait(noon, 23*time.Second)
-		if got := shown(); !strings.Contains(got, "models (waiting for the rate limit until 12:00:23)") {
-			t.Errorf("a wait: %q", got)
-		}
-		p.Update("models", "models", 2, 400)
-		if got := shown(); !strings.Contains(got, "2/400") || !strings.Contains(got, "\rmodels   0%") {
-			t.Errorf("after the wait: %q", got)
-		}
+		p.Wait(23 * time.Second)
+		expect(on + "models █████░░░░░░░░░░░░░░░ 100/400 models, 50/s, 6s left  waiting for the rate limit until " + time.Now().Add(23*time.Second).Format(time.TimeOnly))
+		p.Update("models", "models", 101, 400)
+		expect(on + "models █████░░░░░░░░░░░░░░░ 101/400 models, 34/s, 9s left")
 		if _, err := p.Write([]byte("a line of the log\n")); err != nil {
 			t.Fatal(err)
 		}
-		if got := shown(); !strings.HasSuffix(got, "a line of the log\n") || !strings.HasPrefix(got, "\r") {
-			t.Errorf("the bar is not out of the way: %q", got)
-		}
-		p.Update("models", "models", 500, 450) // more than there are, and more than there were
-		if got := shown(); !strings.Contains(got, "450") {
-			t.Errorf("a total that grows: %q", got)
-		}
+		expect(on + "a line of the log\n")
+		p.Update("models", "models", 450, 440) // more than was thought
+		expect(on + "models ████████████████████ 450/440 models, 90/s")
 		p.Close()
-		b.Reset()
+		expect(on)
 		p.Close()
 		if b.Len() != 0 {
 			t.Errorf("closed twice: %q", b.String())
@@ -201,11 +196,29 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+func TestProgressFitsTheLine(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	var b strings.Builder
+	p := NewProgress(Stream{Writer: &b, Terminal: true, Width: 20})
+	p.Update("models", "models", 1, 400)
+	if got := strings.TrimPrefix(b.String(), clearLine); len([]rune(got)) != 19 {
+		t.Errorf("%d characters: %q", len([]rune(got)), got)
+	}
+}
+
+func TestSlowRates(t *testing.T) {
+	for rate, want := range map[float64]string{0.5: "30/min", 1.99: "119/min", 2: "2/s", 411.6: "412/s"} {
+		if got := perTime(rate); got != want {
+			t.Errorf("%v: %s, want %s", rate, got, want)
+		}
+	}
+}
+
 func TestProgressElsewhereShowsNothing(t *testing.T) {
 	var b strings.Builder
 	p := NewProgress(Stream{Writer: &b})
 	p.Update("users", "users", 1, 2)
-	p.Wait(time.Now(), time.Minute)
+	p.Wait(time.Minute)
 	p.Close()
 	if d := cmp.Diff("", b.String()); d != "" {
 		t.Error(d)
@@ -213,11 +226,4 @@ func TestProgressElsewhereShowsNothing(t *testing.T) {
 	if n, err := p.Write([]byte("log\n")); n != 4 || err != nil || b.String() != "log\n" {
 		t.Errorf("%d, %v, %q", n, err, b.String())
 	}
-}
-
-func TestProgressLeaksNothing(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	p := NewProgress(Stream{Writer: &strings.Builder{}, Terminal: true})
-	p.Update("users", "users", 1, 0)
-	p.Close()
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rollcall-data/rollcall/transform/pii"
 )
 
 const (
@@ -79,10 +81,15 @@ func loopback(host string) bool {
 
 // validate holds what no value shows by itself.
 func (c *Config) validate() error {
+	for _, r := range c.PII {
+		if r.Action == pii.Hash && !c.PIIKey.IsSet() {
+			return c.fieldError("pii", r.Path+" is to be hashed, and there is no key: set ROLLCALL_PII_KEY, or pii_key: file:/path")
+		}
+	}
 	if c.PageSize > maxPage && c.Paging != PagingOffset {
 		return c.fieldError("page_size", "is more than 100, the most the API gives a page; larger ones need --paging offset")
 	}
-	return nil
+	return c.validateJournal()
 }
 
 // RequireSource says whether there is somebody to ask: Amigo needs an organization.
@@ -97,7 +104,7 @@ func (c *Config) RequireSource() error {
 }
 
 // fieldError is about a key's value in force.
-func (c *Config) fieldError(key, reason string) error {
+func (c *Config) fieldError(key, reason string) *FieldError {
 	k, _ := findKey(key)
 	return &FieldError{Key: key, Value: showText(k.field.show(c)), Origin: c.origins[key], Reason: reason}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/transform/pii"
 )
 
 // Source is the kind of API that the users come from.
@@ -70,18 +71,24 @@ type Config struct {
 	SchemaTypes    string   // the same for wider types; empty: as SchemaContract
 	SchemaPaths    []string // PATH=MODE, for single paths
 
-	KeepVersions int           // versions kept, at least 1
-	KeepJournal  time.Duration // age to which journals are kept whole
-	ShareGroup   string        // group that may read versions; empty: nobody but the owner
+	PII []pii.Rule // what of the personal data does not get into the tables
+
+	KeepVersions      int           // versions kept, at least 1
+	KeepJournal       time.Duration // age to which journals are kept whole
+	Journal           Journal       // what becomes of the API's answers
+	JournalRecipients []string      // age1…, whom an encrypted journal is written for
+	ShareGroup        string        // group that may read versions; empty: nobody but the owner
 
 	LogLevel  string // debug, info, warn or error
 	LogFormat string // auto, console or json
 
-	AmigoAPIKey   Credential
-	AmigoAPIKeyID Credential
-	AmigoUserID   Credential
-	AmigoToken    Credential
-	FreddyAPIKey  Credential
+	AmigoAPIKey     Credential
+	AmigoAPIKeyID   Credential
+	AmigoUserID     Credential
+	AmigoToken      Credential
+	FreddyAPIKey    Credential
+	PIIKey          Credential // of the hashes that rules about personal data make
+	JournalIdentity Credential // the text that age-keygen writes; opens encrypted journals
 
 	file    string // path of the file read; empty: none
 	origins map[string]Origin
@@ -102,6 +109,7 @@ func Default() *Config {
 		SchemaContract:   "evolve",
 		KeepVersions:     7,
 		KeepJournal:      168 * time.Hour,
+		Journal:          JournalPlain,
 		LogLevel:         "info",
 		LogFormat:        "auto",
 		origins:          map[string]Origin{},

@@ -80,8 +80,18 @@ func checkSecret(s string) error {
 	return nil
 }
 
-// reveal reads the secret from where it is. Nothing of it is in an error.
+// reveal reads a secret of one line from where it is. Nothing of it is in an error.
 func (c Credential) reveal(ctx context.Context) (extract.Secret, error) {
+	text, err := c.read(ctx)
+	if err != nil {
+		return "", err
+	}
+	value := strings.TrimRight(text, "\r\n")
+	return extract.Secret(value), checkSecret(value)
+}
+
+// read is the text that is where the credential says.
+func (c Credential) read(ctx context.Context) (string, error) {
 	var raw []byte
 	var err error
 	switch {
@@ -90,13 +100,9 @@ func (c Credential) reveal(ctx context.Context) (extract.Secret, error) {
 	case c.command != "":
 		raw, err = c.run(ctx)
 	default:
-		return c.literal, nil
+		return c.literal.Reveal(), nil
 	}
-	if err != nil {
-		return "", err
-	}
-	value := strings.TrimRight(string(raw), "\r\n")
-	return extract.Secret(value), checkSecret(value)
+	return string(raw), err
 }
 
 func readSecretFile(path string) ([]byte, error) {
@@ -135,7 +141,7 @@ func (c Credential) run(ctx context.Context) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", c.command)
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", c.command) //nolint:gosec // it is the user's own, from a file that nobody else can write
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/transform/pii"
 )
 
 // kind is what a key takes in the file.
@@ -22,7 +23,8 @@ const (
 	kindInteger
 	kindNumber
 	kindBool
-	kindList // a scalar, or a sequence of them
+	kindList  // a scalar, or a sequence of them
+	kindRules // a mapping of path to action, or a sequence of {path, action} or path=action; as texts path=action
 )
 
 // given is a value as a place gives it: text, or several for a list.
@@ -95,6 +97,43 @@ func list(at func(*Config) *[]string, check func(string) error) field {
 			return nil
 		},
 		show: func(c *Config) any { return append([]string{}, *at(c)...) },
+	}
+}
+
+// piiRules are rules about personal data.
+func piiRules(at func(*Config) *[]pii.Rule) field {
+	action := &jsonschema.Schema{Type: "string", Enum: []any{string(pii.Drop), string(pii.Mask), string(pii.Hash)}}
+	rule := jsonschema.NewProperties()
+	rule.Set("path", &jsonschema.Schema{Type: "string", MinLength: ptr(1)})
+	rule.Set("action", action)
+	return field{
+		kind: kindRules,
+		schema: jsonschema.Schema{OneOf: []*jsonschema.Schema{
+			{Type: "object", AdditionalProperties: action},
+			{Type: "array", Items: &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+				{Type: "string", Pattern: `=(drop|mask|hash)$`},
+				{Type: "object", Properties: rule, Required: []string{"path", "action"}, AdditionalProperties: jsonschema.FalseSchema},
+			}}},
+		}},
+		set: func(c *Config, g given) error {
+			var out []pii.Rule
+			for _, t := range g.texts {
+				r, err := pii.ParseRule(t)
+				if err != nil {
+					return err
+				}
+				out = append(out, r)
+			}
+			*at(c) = out
+			return nil
+		},
+		show: func(c *Config) any {
+			out := []string{}
+			for _, r := range *at(c) {
+				out = append(out, r.String())
+			}
+			return out
+		},
 	}
 }
 

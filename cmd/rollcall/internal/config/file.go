@@ -265,11 +265,84 @@ func scalars(want kind, n ast.Node) ([]string, error) {
 		}
 		return out, nil
 	}
+	if want == kindRules {
+		return ruleTexts(n)
+	}
 	t, err := scalar(want, n)
 	if err != nil {
 		return nil, err
 	}
 	return []string{t}, nil
+}
+
+// ruleTexts reads rules as path=action.
+func ruleTexts(n ast.Node) ([]string, error) {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		return pairTexts(v.Values)
+	case *ast.MappingValueNode:
+		return pairTexts([]*ast.MappingValueNode{v})
+	case *ast.SequenceNode:
+		var out []string
+		for _, e := range v.Values {
+			t, err := ruleText(e)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, t)
+		}
+		return out, nil
+	}
+	return nil, errors.New("must be paths and actions, as in email: drop")
+}
+
+func pairTexts(pairs []*ast.MappingValueNode) ([]string, error) {
+	var out []string
+	for _, p := range pairs {
+		key, ok := p.Key.(ast.Node)
+		if !ok {
+			return nil, errors.New("has a key that is no path")
+		}
+		path, err := scalar(kindText, key)
+		if err != nil {
+			return nil, fmt.Errorf("a path %w", err)
+		}
+		action, err := scalar(kindText, p.Value)
+		if err != nil {
+			return nil, fmt.Errorf("the action of %s %w", path, err)
+		}
+		out = append(out, path+"="+action)
+	}
+	return out, nil
+}
+
+// ruleText reads one rule of a sequence: {path: P, action: A} or P=A.
+func ruleText(n ast.Node) (string, error) {
+	var pairs []*ast.MappingValueNode
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		pairs = v.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{v}
+	default:
+		return scalar(kindText, n)
+	}
+	var path, action string
+	for _, p := range pairs {
+		t, err := scalar(kindText, p.Value)
+		if err != nil {
+			return "", err
+		}
+		switch p.Key.GetToken().Value {
+		case "path":
+			path = t
+		case "action":
+			action = t
+		default:
+			return "", errors.New("a rule has a path and an action, and nothing else")
+		}
+	}
+	return path + "=" + action, nil
 }
 
 func scalar(want kind, n ast.Node) (string, error) {

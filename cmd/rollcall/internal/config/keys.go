@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/transform/pii"
 )
 
 // Scope says which commands a key concerns, and so where it is a flag.
@@ -85,10 +86,16 @@ var keys = []Key{
 		field: choice(func(c *Config) *string { return &c.SchemaTypes }, contractModes...)},
 	{Name: "schema.paths", Scope: FileOnly, Usage: "schema.contract for single paths: $.preferences.volume: freeze",
 		field: list(func(c *Config) *[]string { return &c.SchemaPaths }, checkPathMode)},
+	{Name: "pii", Scope: FileOnly, Usage: "personal data kept out of the tables: drop, mask or hash by column or JSON path, as email: drop",
+		field: piiRules(func(c *Config) *[]pii.Rule { return &c.PII })},
 	{Name: "keep_versions", Scope: FileOnly, Usage: "versions kept",
 		field: integer(func(c *Config) *int { return &c.KeepVersions }, 1, 100_000)},
 	{Name: "keep_journal", Scope: FileOnly, Usage: "age to which journals are kept whole",
 		field: duration(func(c *Config) *time.Duration { return &c.KeepJournal }, 0)},
+	{Name: "journal", Scope: FileOnly, Usage: "what becomes of the API's answers: plain, encrypted (for journal_recipients) or off (removed, those of before too, once a run is done: no replay)",
+		field: choice(func(c *Config) *Journal { return &c.Journal }, JournalPlain, JournalEncrypted, JournalOff)},
+	{Name: "journal_recipients", Scope: FileOnly, Usage: "age recipients (age1…) that an encrypted journal is written for; each can open it alone",
+		field: list(func(c *Config) *[]string { return &c.JournalRecipients }, checkRecipient)},
 	{Name: "share_group", Scope: FileOnly, Usage: "group that may read versions",
 		field: text(func(c *Config) *string { return &c.ShareGroup }, checkGroup)},
 
@@ -107,6 +114,10 @@ var keys = []Key{
 		env: []string{"AMIGO_TOKEN"}, field: secret(func(c *Config) *Credential { return &c.AmigoToken })},
 	{Name: "freddy_api_key", Scope: Secret, Usage: "API key of Freddy",
 		env: []string{"FREDDY_API_KEY"}, field: secret(func(c *Config) *Credential { return &c.FreddyAPIKey })},
+	{Name: "pii_key", Scope: Secret, Usage: "key of the hashes that pii rules make, 16 bytes or more",
+		field: secret(func(c *Config) *Credential { return &c.PIIKey })},
+	{Name: "journal_identity", Scope: Secret, Usage: "age identity that opens encrypted journals: to go on with a run, backfill --replay, forget, verify",
+		field: secret(func(c *Config) *Credential { return &c.JournalIdentity })},
 }
 
 // contractModes are what a schema contract can say.
@@ -120,9 +131,10 @@ func findKey(name string) (Key, bool) {
 	return keys[i], true
 }
 
-// quotable is the text of a value as a message may repeat it: nothing of a secret, nor of a URL that carries one.
+// quotable is the text of a value as a message may repeat it: nothing of a secret, nor of a URL that carries one, nor a key's secret half in the
+// place of the public one.
 func (k Key) quotable(text string) string {
-	if k.field.secret || k.Name == "base_url" && strings.Contains(text, "@") {
+	if k.field.secret || strings.Contains(strings.ToUpper(text), "AGE-SECRET-KEY") || k.Name == "base_url" && strings.Contains(text, "@") {
 		return ""
 	}
 	return text

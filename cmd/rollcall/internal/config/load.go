@@ -75,7 +75,7 @@ func (c *Config) applyEnv(k Key, env func(string) (string, bool)) error {
 			continue
 		}
 		texts := []string{value}
-		if k.field.kind == kindList && strings.HasPrefix(name, "ROLLCALL_") {
+		if (k.field.kind == kindList || k.field.kind == kindRules) && strings.HasPrefix(name, "ROLLCALL_") {
 			texts = strings.Split(value, ",")
 		}
 		return c.apply(k, texts, Origin{Place: FromEnvironment, Name: name})

@@ -55,8 +55,10 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 		"warehouse": "./warehouse", "source": "amigo", "base_url": "https://api.amigo.ai", "org": []string{}, "paging": "auto", "page_size": 100,
 		"rpm": "auto", "models": "auto", "model_budget": "4h", "model_max_age": "720h", "max_delete_percent": 5.0, "accept_deletes": false,
 		"allow_empty": false, "memories": false, "sort_key_immutable": false, "keep_versions": 7, "keep_journal": "168h", "share_group": "",
+		"journal": "plain", "journal_recipients": []string{}, "journal_identity": "",
 		"log_level": "info", "log_format": "auto", "schema.contract": "evolve", "schema.columns": "", "schema.types": "", "schema.paths": []string{},
 		"amigo_api_key": "", "amigo_api_key_id": "", "amigo_user_id": "", "amigo_token": "", "freddy_api_key": "",
+		"pii": []string{}, "pii_key": "",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -18,8 +18,8 @@ type File struct {
 
 // Create begins the file at path. A link is followed; a device or pipe is written to as it is. Call Commit or Abort.
 func Create(path string) (*File, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	info, err := os.Stat(path)
 	switch {

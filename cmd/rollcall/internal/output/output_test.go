@@ -263,11 +263,11 @@ func TestFileIsWholeOrNotAtAll(t *testing.T) {
 
 func TestFileFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
 	dir := t.TempDir()
-	real, link := filepath.Join(dir, "real.csv"), filepath.Join(dir, "link.csv")
-	if err := os.WriteFile(real, []byte("old"), 0o600); err != nil {
+	target, link := filepath.Join(dir, "real.csv"), filepath.Join(dir, "link.csv")
+	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
 	f, err := Create(link)
@@ -280,7 +280,7 @@ func TestFileFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
 	if err := f.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(real); err != nil || string(got) != "new" {
+	if got, err := os.ReadFile(target); err != nil || string(got) != "new" {
 		t.Errorf("through the link: %q, %v", got, err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {

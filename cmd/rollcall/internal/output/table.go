@@ -17,7 +17,6 @@ const leastWidth = 6
 func writeTable(w *bufio.Writer, r rows, s Screen) (int, error) {
 	columns := r.Columns()
 	t := table.NewWriter()
-	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
 	t.SuppressTrailingSpaces()
@@ -52,8 +51,8 @@ func writeTable(w *bufio.Writer, r rows, s Screen) (int, error) {
 		}
 	}
 	t.SetColumnConfigs(configs)
-	t.Render()
-	return n, nil
+	_, err := w.WriteString(t.Render() + "\n")
+	return n, err
 }
 
 // cut shortens a cell to its column and shows that it did.

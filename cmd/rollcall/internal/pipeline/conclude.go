@@ -13,6 +13,8 @@ import (
 // conclude publishes a version where the tables changed, and sums the run up.
 func (r *run) conclude(ctx context.Context, d *decisions) (*Summary, error) {
 	s := &d.summary
+	s.PII = r.pii.Fingerprint()
+	s.Suppressed = int64(len(r.leftOut))
 	if broken := r.prefs.Broken(); len(broken) > 0 {
 		return s, &ContractError{Broken: broken}
 	}
@@ -36,7 +38,7 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	if r.prefs.Full() {
 		r.o.Log.Warn().Int("columns", len(prefs)).Msg("too many different preferences: those beyond are in users.preferences alone")
 	}
-	tables := schema.Tables(prefs, r.rules.Memories)
+	tables := noted(schema.Tables(prefs, r.rules.Memories), r.pii)
 	building, err := r.wh.Begin(ctx, r.id, tables, r.mem, duckdb.Settings{})
 	if err != nil {
 		return err
@@ -50,7 +52,7 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	d.summary.Published = true
 	d.summary.Version = &r.id
 	r.progress("verify", 0, 0)
-	_, err = building.Publish(publish.Details{DataRun: r.dataRun(), Base: r.prior.version.Run, Created: r.clock, Summary: d.summary}, nil)
+	_, err = building.Publish(ctx, publish.Details{DataRun: r.dataRun(), Base: r.prior.version.Run, Created: r.clock, Summary: d.summary})
 	if err != nil {
 		d.summary.Published = false
 	}

@@ -11,21 +11,47 @@ import (
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
 	"github.com/rollcall-data/rollcall/extract"
 	"github.com/rollcall-data/rollcall/extract/amigo"
+	"github.com/rollcall-data/rollcall/extract/amigosql"
+	"github.com/rollcall-data/rollcall/extract/freddy"
 	"github.com/rollcall-data/rollcall/extract/sweep"
 	"github.com/rollcall-data/rollcall/transform"
 )
 
-// source is one organization of an API.
+// source is one organization of an API, or a connection to one without organizations. What else a source can do is told by the interfaces
+// below.
 type source interface {
-	Page(ctx context.Context, q sweep.Query) (sweep.Page, error)
 	Lookup(ctx context.Context, ids []string) ([]sweep.Item, error)
+}
+
+// pager is a source whose list is paged: package sweep walks it.
+type pager interface {
+	Page(ctx context.Context, q sweep.Query) (sweep.Page, error)
+}
+
+// sweeper is a source that walks its list itself.
+type sweeper interface {
+	Sweep(ctx context.Context, seen func(sweep.Item) error) (*amigosql.Result, error)
+}
+
+// modeller is a source that has models at a request each.
+type modeller interface {
 	Model(ctx context.Context, userID string) (amigo.Model, error)
+}
+
+// roleLister is a source that has names for roles.
+type roleLister interface {
 	Roles(ctx context.Context) ([]json.RawMessage, error)
 }
 
 // rememberer is a source that has memories.
 type rememberer interface {
 	Memories(ctx context.Context, userID string) ([]json.RawMessage, error)
+}
+
+// profiler is a source whose list is thin: an item becomes a record when it is merged with the user's profile.
+type profiler interface {
+	Profiles(ctx context.Context, ids []string) (map[string][]byte, error)
+	Merge(item, profile []byte) ([]byte, error)
 }
 
 // target is an organization to extract.
@@ -40,28 +66,63 @@ func (r *run) connect() (*extract.Client, []target, error) {
 		BaseURL: r.cfg.BaseURL, Hosts: amigo.Hosts(), RPM: r.cfg.RPM, Limits: amigo.Limits(), Offline: r.offline,
 		Concurrency: modelWorkers + 1, Hooks: r.tally.hooks(r),
 	}
+	if r.cfg.Source == config.Freddy {
+		o.Hosts, o.Limits = nil, freddy.Limits()
+	}
 	if r.journal != nil { // a plan has none
 		o.Recorder = r.journal
 	}
 	if !r.offline {
-		o.Auth = amigo.NewKeyAuth(amigo.Credentials{Key: r.creds.AmigoAPIKey, KeyID: r.creds.AmigoAPIKeyID, UserID: r.creds.AmigoUserID})
-		if r.creds.AmigoToken != "" {
+		switch {
+		case r.cfg.Source == config.Freddy:
+			o.Auth = freddy.Auth(r.creds.FreddyAPIKey)
+		case r.creds.AmigoToken != "":
 			o.Auth = extract.Bearer(r.creds.AmigoToken)
+		default:
+			o.Auth = amigo.NewKeyAuth(amigo.Credentials{Key: r.creds.AmigoAPIKey, KeyID: r.creds.AmigoAPIKeyID, UserID: r.creds.AmigoUserID})
 		}
 	}
 	client, err := extract.NewClient(o)
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.cfg.Source == config.Freddy && len(r.cfg.Orgs) == 0 {
+		return client, []target{{freddy.Connection, freddy.New(client, freddy.Options{})}}, nil
+	}
 	var targets []target
 	for _, org := range r.cfg.Orgs {
-		targets = append(targets, target{org, amigo.New(client, amigo.Options{Org: org, Paging: dialect(r.cfg.Paging)})})
+		targets = append(targets, target{org, r.source(client, org)})
 	}
 	return client, targets, nil
 }
 
+// source is an organization of the configured API.
+func (r *run) source(c *extract.Client, org string) source {
+	switch r.cfg.Source {
+	case config.Freddy:
+		return freddy.New(c, freddy.Options{Org: org})
+	case config.AmigoSQL:
+		return amigosql.New(c, amigosql.Options{Org: org, AllowEmpty: r.rules.AllowEmpty, Hooks: r.sweepHooks(org)})
+	}
+	return amigo.New(c, amigo.Options{Org: org, Paging: dialect(r.cfg.Paging)})
+}
+
+// sweepHooks report an organization's sweep.
+func (r *run) sweepHooks(org string) sweep.Hooks {
+	before := int64(r.prior.usersOf(org))
+	return sweep.Hooks{
+		OnPage: func(_, _, users int) { r.progress("sweep", int64(users), before) },
+		OnPass: func(p sweep.PassReport) {
+			r.o.Log.Info().Str("org", org).Int("pass", p.Pass).Int("pages", p.Pages).Int("users", p.Users).Int("shifts", p.Shifts).Msg("pass over the list")
+		},
+	}
+}
+
 // identity is who asks: the user signed in as, or whom a token names.
 func (r *run) identity() string {
+	if r.cfg.Source == config.Freddy {
+		return "API key"
+	}
 	if r.creds.AmigoToken == "" {
 		return r.creds.AmigoUserID
 	}
@@ -89,6 +150,9 @@ func dialect(p config.Paging) sweep.Dialect {
 
 // defaults are what an organization's items do not say themselves.
 func (r *run) defaults(org string) transform.Defaults {
+	if r.cfg.Source == config.Freddy { // region_name is the user's country, org_id the organization that is active
+		return transform.Defaults{Scope: org}
+	}
 	region := amigo.Region(r.cfg.BaseURL)
 	return transform.Defaults{Scope: org, Org: transform.Text{String: org, Valid: true}, Region: transform.Text{String: region, Valid: region != ""}}
 }

@@ -203,7 +203,7 @@ func (p *prior) scope(name string) []transform.Row {
 func (r *run) absent(d *decisions, scope string, o *org, before *transform.Row, hold bool) decision {
 	out := decision{id: identity{scope, before.UserID}, what: kept, org: o, before: before}
 	switch {
-	case o == nil: // not asked
+	case o == nil || o.found[before.UserID]: // not asked, or there after all
 	case !hold && o.absent[before.UserID]:
 		out.what = deleted
 	default:

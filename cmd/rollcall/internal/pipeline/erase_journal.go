@@ -31,14 +31,15 @@ func erased(i sweep.Item) bool {
 
 // journalEraser takes users out of the journal of one run.
 type journalEraser struct {
-	run       string
-	key       []byte
-	users     map[string][]string // user_id → organizations
-	mentions  *needles
-	restart   bool                             // the run is unfinished: its sweep is to begin anew
-	look      bool                             // change nothing
-	found     func(id identity, record []byte) // called for whoever is found, with the record or nil; may be nil
-	touched   int64
+	run      string
+	key      []byte
+	opener   *journal.Identity   // opens the journal where it is encrypted; nil: there is none
+	users    map[string][]string // user_id → organizations
+	mentions *needles
+	restart  bool                             // the run is unfinished: its sweep is to begin anew
+	look     bool                             // change nothing
+	found    func(id identity, record []byte) // called for whoever is found, with the record or nil; may be nil
+	touched  int64
 }
 
 // entry is the edit of journal.Rewrite.
@@ -299,6 +300,6 @@ func offset(whole, part []byte) int { return cap(whole) - cap(part) }
 // rewrite takes the users out of the journal in dir and returns the answers touched.
 func (x *journalEraser) rewrite(ctx context.Context, dir string) (int64, error) {
 	x.touched = 0
-	_, err := journal.Rewrite(ctx, dir, x.entry)
+	_, err := journal.Rewrite(ctx, dir, x.entry, x.opener)
 	return x.touched, err
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/rollcall-data/rollcall/extract/amigo"
 	"github.com/rollcall-data/rollcall/extract/sweep"
 	"github.com/rollcall-data/rollcall/transform"
+	"github.com/rollcall-data/rollcall/transform/pii"
 )
 
 // org is what a run has of one organization.
@@ -26,6 +30,10 @@ type org struct {
 	mu     sync.Mutex // guards the roster while models are fetched beside the sweep
 	roster *roster
 
+	pii      *pii.Rules        // the run's
+	recalled map[string][]byte // of a replay that needs them: the journal's look-ups, by id; nil for who was not there
+
+	found  map[string]bool // users who were not seen, but found by id, and stay as they were
 	absent map[string]bool // users of the version before whom the certified sweep did not have, nor a look-up by id
 }
 
@@ -33,7 +41,7 @@ var rawSeed = maphash.MakeSeed()
 
 // extract sweeps one organization, fetches the models that are due, and asks for the absent by id.
 func (r *run) extract(ctx context.Context, t target) (*org, error) {
-	o := &org{name: t.name, source: t.source, roster: newRoster(r.defaults(t.name), r.spill), absent: map[string]bool{}}
+	o := &org{name: t.name, source: t.source, pii: r.pii, roster: newRoster(r.defaults(t.name), r.spill), found: map[string]bool{}, absent: map[string]bool{}}
 	o.memories, _ = t.source.(rememberer)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -72,41 +80,111 @@ func (r *run) plantSeeds(o *org) error {
 	return nil
 }
 
+// sweep goes over the list and keeps who is seen; models that are due are asked for beside it.
 func (r *run) sweep(ctx context.Context, o *org, fetcher *modelFetcher) error {
 	if err := r.fetchRoles(ctx, o); err != nil {
 		return err
 	}
 	policy := r.modelPolicy()
-	f := r.rules
-	before := int64(r.prior.usersOf(o.name))
-	result, err := sweep.Run(ctx, o.source, sweep.Options{
-		Limit: r.cfg.PageSize, Dialect: dialect(r.cfg.Paging), SortKeyImmutable: f.SortKeyImmutable, AllowEmpty: f.AllowEmpty,
-		Seen: func(i sweep.Item) error {
-			e, err := r.see(o, i)
-			if err != nil || e == nil {
-				return err
+	take := func(i sweep.Item) error {
+		e, err := r.see(o, i)
+		if err != nil || e == nil {
+			return err
+		}
+		if why := policy.now(e, r.prior.find(identity{o.name, i.Key})); why != NotNeeded {
+			fetcher.add(i.Key, why)
+		}
+		return nil
+	}
+	seen, thin := take, map[string]extent{}
+	if _, ok := o.source.(profiler); ok {
+		seen = func(i sweep.Item) (err error) {
+			if !i.Keyed() {
+				return take(i)
 			}
-			if why := policy.now(e, r.prior.find(identity{o.name, i.Key})); why != NotNeeded {
-				fetcher.add(i.Key, why)
-			}
-			return nil
-		},
-		Lookup: o.source.Lookup,
-		Hooks: sweep.Hooks{
-			OnPage: func(_, _, users int) { r.progress("sweep", int64(users), before) },
-			OnPass: func(p sweep.PassReport) {
-				r.o.Log.Info().Str("org", o.name).Int("pass", p.Pass).Int("pages", p.Pages).Int("users", p.Users).Int("shifts", p.Shifts).Msg("pass over the list")
-			},
-		},
-	})
+			thin[i.Key], err = r.spill.put(i.Raw)
+			return err
+		}
+	}
+	keys, err := r.walk(ctx, o, seen)
 	if err != nil {
 		return r.sweepFailed(ctx, err)
 	}
-	o.certificate = result.Certificate
-	for key, present := range result.Keys() {
+	if err := r.complete(ctx, o, thin, take); err != nil {
+		return err
+	}
+	for key, present := range keys {
 		if e := o.roster.index[key]; e != nil && !present {
 			e.unkept = true
 		}
+	}
+	return nil
+}
+
+// walk goes over the list, and yields who was seen and whether they count as present.
+func (r *run) walk(ctx context.Context, o *org, seen func(sweep.Item) error) (iter.Seq2[string, bool], error) {
+	if s, ok := o.source.(sweeper); ok {
+		result, err := s.Sweep(ctx, seen)
+		if err != nil {
+			return nil, err
+		}
+		o.certificate = result.Certificate
+		return result.Keys(), nil
+	}
+	list, ok := o.source.(pager)
+	if !ok {
+		return nil, fmt.Errorf("the source of %s has no list", o.name)
+	}
+	options := sweep.Options{
+		Limit: r.cfg.PageSize, Dialect: dialect(r.cfg.Paging), SortKeyImmutable: r.rules.SortKeyImmutable, AllowEmpty: r.rules.AllowEmpty,
+		Seen: seen, Lookup: r.lookup(o), Hooks: r.sweepHooks(o.name),
+	}
+	if _, thin := o.source.(profiler); thin { // who is found by id need not be in the list
+		options.Dialect, options.Lookup = sweep.Offset, nil
+	}
+	result, err := sweep.Run(ctx, list, options)
+	if err != nil {
+		return nil, err
+	}
+	o.certificate = result.Certificate
+	return result.Keys(), nil
+}
+
+// profileBatch users' profiles are held at once.
+const profileBatch = 1000
+
+// complete merges thin items with their users' profiles. Someone whose profile is not to be had stays as the
+// version before has them; whom it has not, has a record of the item alone.
+func (r *run) complete(ctx context.Context, o *org, thin map[string]extent, take func(sweep.Item) error) error {
+	p, ok := o.source.(profiler)
+	if !ok {
+		return nil
+	}
+	keys := slices.Sorted(maps.Keys(thin))
+	for from := 0; from < len(keys); from += profileBatch {
+		batch := keys[from:min(from+profileBatch, len(keys))]
+		profiles, err := p.Profiles(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, key := range batch {
+			if profiles[key] == nil && r.prior.find(identity{o.name, key}) != nil { // what is not fetched is not NULL
+				o.found[key] = true
+				continue
+			}
+			item, err := r.spill.get(thin[key])
+			if err != nil {
+				return err
+			}
+			record, err := p.Merge(item, profiles[key])
+			if err != nil {
+				return err
+			}
+			if err := take(sweep.Item{Key: key, Raw: record}); err != nil {
+				return err
+			}
+		}
+		r.progress("profiles", int64(from+len(batch)), int64(len(keys)))
 	}
 	return nil
 }
@@ -123,10 +201,14 @@ func (r *run) sweepFailed(ctx context.Context, err error) error {
 	return err
 }
 
-// see takes in one sighting of a row and returns the user's entry, nil for a row without an identity.
+// see takes in one sighting of a row and returns the user's entry, nil for a row without an identity and for a user who is to stay
+// forgotten.
 func (r *run) see(o *org, i sweep.Item) (*entry, error) {
+	if r.offline && erased(i) || r.suppressed(identity{o.name, i.Key}) {
+		return nil, nil
+	}
 	if !i.Keyed() {
-		o.roster.rows[i.Key] = i.Raw
+		o.roster.rows[i.Key] = r.pii.Record(i.Raw)
 		return nil, nil
 	}
 	raw := maphash.Bytes(rawSeed, i.Raw)
@@ -136,6 +218,7 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 	if e != nil && e.raw == raw {
 		return e, nil
 	}
+	i.Raw = r.pii.Record(i.Raw)
 	row, _, ok := transform.Decode(i.Raw, o.roster.defaults)
 	if !ok { // a user_id that no text can hold
 		o.roster.rows[i.Key] = i.Raw
@@ -161,7 +244,11 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 }
 
 func (r *run) fetchRoles(ctx context.Context, o *org) error {
-	raws, err := o.source.Roles(ctx)
+	lister, ok := o.source.(roleLister)
+	if !ok {
+		return nil
+	}
+	raws, err := lister.Roles(ctx)
 	if errors.Is(err, amigo.ErrForbidden) {
 		r.o.Log.Warn().Str("org", o.name).Msg("no permission for the roles: role_name will be NULL")
 		return nil
@@ -237,7 +324,7 @@ func (r *run) lookUpAbsent(ctx context.Context, o *org) error {
 	}
 	for from := 0; from < len(ask); from += lookupBatch {
 		batch := ask[from:min(from+lookupBatch, len(ask))]
-		items, err := o.source.Lookup(ctx, batch)
+		items, err := r.lookup(o)(ctx, batch)
 		if errors.Is(err, extract.ErrNotRecorded) {
 			return fmt.Errorf("the journal lacks a look-up: %w", err)
 		}
@@ -248,10 +335,12 @@ func (r *run) lookUpAbsent(ctx context.Context, o *org) error {
 			o.absent[id] = true
 		}
 		for _, i := range items {
-			if _, err := r.see(o, i); err != nil {
+			delete(o.absent, i.Key)
+			if _, thin := o.source.(profiler); thin { // what a look-up returns is no list item: the user stays as the version before has them
+				o.found[i.Key] = true
+			} else if _, err := r.see(o, i); err != nil {
 				return err
 			}
-			delete(o.absent, i.Key)
 		}
 		r.progress("look-ups", int64(from+len(batch)), int64(len(ask)))
 	}

@@ -60,8 +60,8 @@ func (n *intent) save(wh *publish.Warehouse) error {
 }
 
 // UnfinishedErasure is when the erasure began that a crash left unfinished, RFC 3339; empty where there is none.
-func UnfinishedErasure(wh *publish.Warehouse) (string, error) {
-	n, err := loadIntent(wh)
+func UnfinishedErasure(warehouse string) (string, error) {
+	n, err := loadIntent(publish.Open(warehouse))
 	if err != nil || n == nil {
 		return "", err
 	}

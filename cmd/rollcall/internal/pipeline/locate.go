@@ -28,7 +28,7 @@ type located struct {
 }
 
 // locate looks for user_ids in every version and every journal.
-func locate(ctx context.Context, wh *publish.Warehouse, mem memory.Allocator, ids []string) (*located, error) {
+func locate(ctx context.Context, wh *publish.Warehouse, mem memory.Allocator, ids []string, opener *journal.Identity) (*located, error) {
 	l := &located{orgs: map[string]map[string]bool{}, emails: map[identity]map[string]bool{}, first: map[identity]int64{}}
 	for _, id := range ids {
 		l.orgs[id] = map[string]bool{}
@@ -46,7 +46,7 @@ func locate(ctx context.Context, wh *publish.Warehouse, mem memory.Allocator, id
 			return nil, err
 		}
 	}
-	return l, l.journals(ctx, wh)
+	return l, l.journals(ctx, wh, opener)
 }
 
 func (l *located) add(id identity, email string, at transform.Micros) {
@@ -105,7 +105,7 @@ func (l *located) version(ctx context.Context, v publish.Version, mem memory.All
 
 // journals looks through the answers as an erasure will: an id that was never published is found too, and e-mail addresses from runs that
 // failed.
-func (l *located) journals(ctx context.Context, wh *publish.Warehouse) error {
+func (l *located) journals(ctx context.Context, wh *publish.Warehouse, opener *journal.Identity) error {
 	runs, err := journal.List(wh.Journal())
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (l *located) journals(ctx context.Context, wh *publish.Warehouse) error {
 		users[id] = []string{""}
 	}
 	for _, info := range runs {
-		x := journalEraser{run: info.Run, users: users, look: true, found: func(id identity, record []byte) {
+		x := journalEraser{run: info.Run, opener: opener, users: users, look: true, found: func(id identity, record []byte) {
 			l.add(id, emailOf(record), transform.MicrosOf(info.Started))
 		}}
 		if _, err := x.rewrite(ctx, info.Dir); err != nil {
@@ -162,8 +162,8 @@ func (l *located) addresses(users []identity) []string {
 }
 
 // eachRecord reads a table of a version, in order. The batch is good for the call alone.
-func eachRecord(ctx context.Context, v publish.Version, mem memory.Allocator, table string, columns []string, take func(arrow.Record) error) (err error) {
-	r, err := parquet.NewReader(mem, v.Parquet(table), columns...)
+func eachRecord(ctx context.Context, v publish.Version, mem memory.Allocator, table string, take func(arrow.Record) error) (err error) {
+	r, err := parquet.NewReader(mem, v.Parquet(table))
 	if err != nil {
 		return err
 	}

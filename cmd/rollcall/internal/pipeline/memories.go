@@ -65,7 +65,7 @@ func (r *run) fetchMemoriesOf(ctx context.Context, o *org, user string) error {
 	}
 	places := make([]extent, len(raws))
 	for i, raw := range raws {
-		if places[i], err = r.spill.put(raw); err != nil {
+		if places[i], err = r.spill.put(r.pii.Memory(raw)); err != nil {
 			return err
 		}
 	}

@@ -108,6 +108,7 @@ const (
 type modelFetcher struct {
 	r      *run
 	o      *org
+	source modeller      // nil: there are no models at a request each
 	budget time.Duration // 0: none
 
 	mu       sync.Mutex
@@ -126,6 +127,7 @@ type modelFetcher struct {
 
 func (r *run) newFetcher(ctx context.Context, o *org) *modelFetcher {
 	f := &modelFetcher{r: r, o: o, budget: r.cfg.ModelBudget, asked: map[string]bool{}}
+	f.source, _ = o.source.(modeller)
 	if r.o.Command == Backfill || r.offline {
 		f.budget = 0
 	}
@@ -142,6 +144,9 @@ func (r *run) newFetcher(ctx context.Context, o *org) *modelFetcher {
 
 // add queues a user, once.
 func (f *modelFetcher) add(user string, why Reason) {
+	if f.source == nil {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.asked[user] || f.stopped {
@@ -222,7 +227,7 @@ func (f *modelFetcher) work(ctx context.Context) {
 		if !ok {
 			return
 		}
-		m, err := f.o.source.Model(ctx, user)
+		m, err := f.source.Model(ctx, user)
 		if err := f.take(ctx, user, m, err); err != nil {
 			f.mu.Lock()
 			f.stop(err)
@@ -268,6 +273,7 @@ func (o *org) setModel(s *spill, user string, m amigo.Model) error {
 	at := transform.MicrosOf(m.At)
 	switch m.State {
 	case amigo.Fetched:
+		m.Raw = o.pii.Record(m.Raw)
 		where, err := s.put(m.Raw)
 		if err != nil {
 			return err

@@ -162,7 +162,11 @@ func (r *run) probe(ctx context.Context, name string) (OrgPlan, error) {
 		if t.name != name {
 			continue
 		}
-		if out.Users, out.Probed, err = listLength(ctx, t.source); err != nil {
+		list, ok := t.source.(pager)
+		if !ok {
+			continue
+		}
+		if out.Users, out.Probed, err = listLength(ctx, list); err != nil {
 			return out, err
 		}
 	}
@@ -175,7 +179,7 @@ func (r *run) probe(ctx context.Context, name string) (OrgPlan, error) {
 
 // listLength finds the number of rows by galloping and halving. It is an estimate of a live list, and of one whose token is no skip count it
 // is the first page's length.
-func listLength(ctx context.Context, s source) (users, requests int, err error) {
+func listLength(ctx context.Context, s pager) (users, requests int, err error) {
 	rowsFrom := func(skip int) (int, error) {
 		requests++
 		page, err := s.Page(ctx, sweep.Query{Limit: maxProbe, Cursor: int64(skip)})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
 	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/schema"

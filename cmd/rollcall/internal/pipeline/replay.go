@@ -29,7 +29,7 @@ func (e *NoJournalError) Error() string {
 
 // Hints says what to do.
 func (e *NoJournalError) Hints() []string {
-	return []string{"keep_journal says how long journals are kept whole; `rollcall backfill` asks the API anew"}
+	return []string{"keep_journal says how long journals are kept whole, and journal: off keeps none; `rollcall backfill` asks the API anew"}
 }
 
 // offline makes a run over a journal that is complete: its settings and clock are those of the journal's header.
@@ -65,7 +65,11 @@ type chain struct {
 // replay rebuilds the current version from the journals of the runs that led to it, each upon the one before, without a request. What it
 // publishes is a version of its own, and shows the clock and the run of the journal.
 func replay(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, error) {
-	c, err := replayChain(ctx, wh)
+	if err := o.Config.RequireJournal(); err != nil {
+		return failed(o, err), err
+	}
+	opener := o.Config.IdentityOfJournals()
+	c, err := replayChain(ctx, wh, opener)
 	if err != nil {
 		return failed(o, err), err
 	}
@@ -73,7 +77,7 @@ func replay(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, er
 	if err := os.RemoveAll(scratch); err != nil {
 		return failed(o, err), fmt.Errorf("replay: %w", err)
 	}
-	s, err := replayRuns(ctx, o, wh, publish.Open(scratch), c)
+	s, err := replayRuns(ctx, o, wh, publish.Open(scratch), c, opener)
 	if err != nil && s == nil {
 		s = failed(o, err)
 	}
@@ -86,14 +90,14 @@ func replayScratch(wh *publish.Warehouse) string {
 }
 
 // replayRuns replays the chain: all but the last into a warehouse of their own that is thrown away.
-func replayRuns(ctx context.Context, o Options, wh, scratch *publish.Warehouse, c chain) (*Summary, error) {
-	seeds, err := readSeeds(ctx, wh, c.seeds)
+func replayRuns(ctx context.Context, o Options, wh, scratch *publish.Warehouse, c chain, opener *journal.Identity) (*Summary, error) {
+	seeds, err := readSeeds(ctx, wh, c.seeds, opener)
 	if err != nil {
 		return nil, err
 	}
 	before := c.base
 	for _, name := range c.runs[:len(c.runs)-1] {
-		if _, err := replayRun(ctx, o, wh, scratch, name, before, seeds); err != nil {
+		if _, err := replayRun(ctx, o, wh, scratch, name, before, seeds, opener); err != nil {
 			return nil, err
 		}
 		v, err := scratch.Current()
@@ -102,13 +106,13 @@ func replayRuns(ctx context.Context, o Options, wh, scratch *publish.Warehouse, 
 		}
 		before = &v
 	}
-	return replayRun(ctx, o, wh, wh, c.runs[len(c.runs)-1], before, seeds)
+	return replayRun(ctx, o, wh, wh, c.runs[len(c.runs)-1], before, seeds, opener)
 }
 
 // replayRun does a journalled run again, upon a version, and publishes into a warehouse: as a run of its own where that is the real one.
-func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name string, before *publish.Version, seeds map[identity]seed) (*Summary, error) {
+func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name string, before *publish.Version, seeds map[identity]seed, opener *journal.Identity) (*Summary, error) {
 	o.Log.Info().Str("run", name).Msg("replaying")
-	j, _, err := journal.OpenReadOnly(ctx, journalDir(wh, name))
+	j, _, err := journal.OpenReadOnly(ctx, journalDir(wh, name), opener)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +142,7 @@ func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name
 }
 
 // replayChain finds what a replay starts from: back from the run that the current version shows, as far as journals are whole.
-func replayChain(ctx context.Context, wh *publish.Warehouse) (chain, error) {
+func replayChain(ctx context.Context, wh *publish.Warehouse, opener *journal.Identity) (chain, error) {
 	v, err := wh.Current()
 	if err != nil {
 		return chain{}, err
@@ -153,7 +157,7 @@ func replayChain(ctx context.Context, wh *publish.Warehouse) (chain, error) {
 		if err := json.Unmarshal(info.Facts, &f); err != nil {
 			return chain{}, fmt.Errorf("journal %s: %w", info.Run, err)
 		}
-		whole, err := isWhole(ctx, info)
+		whole, err := isWhole(ctx, info, opener)
 		if err != nil {
 			return chain{}, err
 		}
@@ -179,11 +183,11 @@ func replayChain(ctx context.Context, wh *publish.Warehouse) (chain, error) {
 	}
 }
 
-func isWhole(ctx context.Context, info journal.RunInfo) (bool, error) {
+func isWhole(ctx context.Context, info journal.RunInfo, opener *journal.Identity) (bool, error) {
 	if !info.Sealed {
 		return false, nil
 	}
-	j, _, err := journal.OpenReadOnly(ctx, info.Dir)
+	j, _, err := journal.OpenReadOnly(ctx, info.Dir, opener)
 	if err != nil {
 		return false, err
 	}
@@ -211,10 +215,10 @@ type seed struct {
 }
 
 // readSeeds reads the models that older journals still have.
-func readSeeds(ctx context.Context, wh *publish.Warehouse, runs []string) (map[identity]seed, error) {
+func readSeeds(ctx context.Context, wh *publish.Warehouse, runs []string, opener *journal.Identity) (map[identity]seed, error) {
 	seeds := map[identity]seed{}
 	for _, name := range runs {
-		j, _, err := journal.OpenReadOnly(ctx, journalDir(wh, name))
+		j, _, err := journal.OpenReadOnly(ctx, journalDir(wh, name), opener)
 		if err != nil {
 			return nil, err
 		}

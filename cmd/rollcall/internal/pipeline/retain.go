@@ -29,7 +29,7 @@ type Kept struct {
 
 // CollectGarbage removes what the warehouse no longer keeps: versions beyond keep_versions that nobody reads, and of journals older than
 // keep_journal everything but the answers that users' models in the current version come from, so that a replay can always rebuild the
-// present. The caller holds the lock.
+// present. With journal: off it removes the journal of every run that is done. The caller holds the lock.
 func CollectGarbage(ctx context.Context, c *config.Config, wh *publish.Warehouse, now time.Time) ([]Kept, error) {
 	var out []Kept
 	fates, err := wh.Prune(c.KeepVersions)
@@ -39,8 +39,13 @@ func CollectGarbage(ctx context.Context, c *config.Config, wh *publish.Warehouse
 	if err != nil {
 		return out, err
 	}
-	thinned, err := thinJournals(ctx, wh, now.Add(-c.KeepJournal))
-	return append(out, thinned...), err
+	var journals []Kept
+	if c.Journal == config.JournalOff {
+		journals, err = dropJournals(wh)
+	} else {
+		journals, err = thinJournals(ctx, wh, now.Add(-c.KeepJournal), c.IdentityOfJournals())
+	}
+	return append(out, journals...), err
 }
 
 func (r *run) retain(ctx context.Context) error {
@@ -53,6 +58,26 @@ func (r *run) retain(ctx context.Context) error {
 	return err
 }
 
+// dropJournals removes the journals of all runs that are done. An unfinished one is still needed to go on.
+func dropJournals(wh *publish.Warehouse) ([]Kept, error) {
+	runs, err := journal.List(wh.Journal())
+	if err != nil {
+		return nil, err
+	}
+	var out []Kept
+	for _, info := range runs {
+		if !info.Sealed {
+			out = append(out, Kept{"journal", info.Run, false, "the run is unfinished"})
+			continue
+		}
+		if err := journal.Remove(info.Dir); err != nil {
+			return out, err
+		}
+		out = append(out, Kept{"journal", info.Run, true, "journal: off"})
+	}
+	return out, nil
+}
+
 // modelKey is one answer about a user's models.
 type modelKey struct {
 	identity
@@ -60,7 +85,7 @@ type modelKey struct {
 }
 
 // thinJournals drops from the sealed journals of runs before cutoff what the present does not rest on.
-func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time) ([]Kept, error) {
+func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, opener *journal.Identity) ([]Kept, error) {
 	runs, err := journal.List(wh.Journal())
 	if err != nil {
 		return nil, err
@@ -79,12 +104,16 @@ func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time) 
 			out = append(out, Kept{"journal", info.Run, false, "the current version shows it"})
 			continue
 		}
+		if info.Encrypted && opener == nil {
+			out = append(out, Kept{"journal", info.Run, false, "encrypted, and without journal_identity nothing can be taken out of it"})
+			continue
+		}
 		if live == nil {
 			if live, err = liveModels(ctx, current); err != nil {
 				return out, err
 			}
 		}
-		k, err := thin(ctx, info, live)
+		k, err := thin(ctx, info, live, opener)
 		if err != nil {
 			return out, err
 		}
@@ -108,7 +137,7 @@ func liveModels(ctx context.Context, v publish.Version) (map[modelKey]bool, erro
 	return live, nil
 }
 
-func thin(ctx context.Context, info journal.RunInfo, live map[modelKey]bool) (Kept, error) {
+func thin(ctx context.Context, info journal.RunInfo, live map[modelKey]bool, opener *journal.Identity) (Kept, error) {
 	left := 0
 	_, err := journal.Rewrite(ctx, info.Dir, func(e journal.Entry) (journal.Entry, bool, error) {
 		id, ok := modelAnswered(e)
@@ -117,7 +146,7 @@ func thin(ctx context.Context, info journal.RunInfo, live map[modelKey]bool) (Ke
 			left++
 		}
 		return e, keep, nil
-	})
+	}, opener)
 	if err != nil {
 		return Kept{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/rollcall-data/rollcall/extract/journal"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/transform"
+	"github.com/rollcall-data/rollcall/transform/pii"
 )
 
 // The commands that are runs.
@@ -58,6 +59,7 @@ type run struct {
 	offline bool
 	always  bool // publish even where nothing changed
 	creds   config.Credentials
+	opener  *journal.Identity // opens encrypted journals; nil: there is none
 
 	prior       *prior
 	journal     *journal.Journal
@@ -67,6 +69,10 @@ type run struct {
 	modelsUntil time.Time         // when the budget for models is spent; zero: no model was asked for yet
 	seeds       map[identity]seed // of a replay: models of before its first run
 	as          string
+
+	pii         *pii.Rules   // what does not get into the tables; nil: nothing
+	suppression *suppression // users who are to stay forgotten; nil: nobody
+	leftOut     map[identity]bool
 }
 
 // Run does one run. The summary is never nil; with an error its status is failed or interrupted.
@@ -79,13 +85,18 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 	if err != nil {
 		return failed(o, err), err
 	}
+	if err := wh.SettleRewrites(); err != nil {
+		return failed(o, err), errors.Join(err, lock.Unlock())
+	}
 	var s *Summary
 	if o.Replay {
 		s, err = replay(ctx, o, wh)
 	} else {
 		s, err = online(ctx, o, wh)
 	}
-	return s, errors.Join(err, lock.Unlock())
+	unerased, unread := UnfinishedErasure(wh.Dir())
+	s.Unerased = unerased
+	return s, errors.Join(err, unread, lock.Unlock())
 }
 
 func failed(o Options, err error) *Summary {
@@ -96,7 +107,7 @@ func failed(o Options, err error) *Summary {
 
 // online is a run against the API. What an unfinished run of the same settings received comes first.
 func online(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, error) {
-	r := &run{o: o, cfg: o.Config, wh: wh, mem: memory.DefaultAllocator, began: o.Now()}
+	r := &run{o: o, cfg: o.Config, wh: wh, mem: memory.DefaultAllocator, began: o.Now(), opener: o.Config.IdentityOfJournals()}
 	var err error
 	if r.creds, err = o.Config.Credentials(ctx); err != nil {
 		return failed(o, err), err
@@ -115,6 +126,9 @@ func online(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, er
 		return s, errors.Join(err, recorded, r.journal.Close())
 	}
 	if err := errors.Join(r.journal.Note(ctx, noteWhole, true), r.journal.Seal()); err != nil {
+		return s, err
+	}
+	if err := r.eraseSuppressed(ctx); err != nil {
 		return s, err
 	}
 	return s, r.retain(ctx)
@@ -174,6 +188,15 @@ func (r *run) gather(ctx context.Context, dir string) (err error) {
 	}
 	defer client.Close()
 	r.prefs = transform.NewPreferences(r.prior.prefs, r.contract())
+	if r.pii, err = r.cfg.PersonalData(ctx); err != nil {
+		return err
+	}
+	if r.prior.exists && r.prior.madeUnder() != r.pii.Fingerprint() {
+		r.o.Log.Warn().Str("version", r.prior.version.Run).Msg("the rules about personal data are not those of the version before, which may hold what they take away: rollcall redact rewrites it")
+	}
+	if r.suppression, err = loadSuppression(r.wh); err != nil {
+		return err
+	}
 	if r.spill, err = newSpill(dir); err != nil {
 		return err
 	}
@@ -227,11 +250,15 @@ func (r *run) open(ctx context.Context) error {
 		Base: r.prior.version.Run, As: r.identity(), Models: r.cfg.Models, MaxDeletePercent: r.cfg.MaxDeletePercent, AcceptDeletes: r.cfg.AcceptDeletes,
 		AllowEmpty: r.cfg.AllowEmpty, SortKeyImmutable: r.cfg.SortKeyImmutable, Memories: r.cfg.Memories,
 	}
-	resumed, err := r.resume(ctx, want)
+	recipients, err := r.cfg.RecipientsOfJournal()
+	if err != nil {
+		return err
+	}
+	resumed, err := r.resume(ctx, want, recipients)
 	if err != nil || resumed {
 		return err
 	}
-	return r.create(want)
+	return r.create(want, recipients)
 }
 
 func (r *run) loadCurrent(ctx context.Context) error {
@@ -249,7 +276,7 @@ func (r *run) loadCurrent(ctx context.Context) error {
 
 // resume takes up the newest run where it was left unfinished with the same settings and upon the same version. Any other unfinished run is
 // closed for good.
-func (r *run) resume(ctx context.Context, want []byte) (bool, error) {
+func (r *run) resume(ctx context.Context, want []byte, recipients []journal.Recipient) (bool, error) {
 	runs, err := journal.List(r.wh.Journal())
 	if err != nil {
 		return false, err
@@ -265,7 +292,9 @@ func (r *run) resume(ctx context.Context, want []byte) (bool, error) {
 		}
 		current := r.prior.version.Run
 		published := info.Run == current
-		j, report, err := journal.Resume(ctx, info.Dir, journal.ResumeOptions{Now: r.o.Now()})
+		j, report, err := journal.Resume(ctx, info.Dir, journal.ResumeOptions{
+			Now: r.o.Now(), Recipients: recipients, Identities: []*journal.Identity{r.opener},
+		})
 		if err != nil {
 			return false, err
 		}
@@ -320,7 +349,7 @@ func factsOf(j *journal.Journal) (f facts, err error) {
 	return f, nil
 }
 
-func (r *run) create(want []byte) error {
+func (r *run) create(want []byte, recipients []journal.Recipient) error {
 	r.clock = r.o.Now().UTC().Truncate(time.Microsecond)
 	if last := r.prior.clock(); !r.clock.After(last) { // the clock was set back: time goes on all the same
 		r.clock = last.Add(time.Microsecond)
@@ -336,7 +365,7 @@ func (r *run) create(want []byte) error {
 	if err != nil {
 		return fmt.Errorf("begin a run: %w", err)
 	}
-	r.journal, err = journal.Create(filepath.Join(r.wh.Journal(), r.id), journal.Header{Run: r.id, Started: r.clock, Config: want, Facts: f})
+	r.journal, err = journal.Create(journalDir(r.wh, r.id), journal.Header{Run: r.id, Started: r.clock, Config: want, Facts: f}, recipients...)
 	return err
 }
 

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -85,5 +86,37 @@ func TestVerifyPasses(t *testing.T) {
 	}
 	if len(v.Checks) < 4 {
 		t.Errorf("only %d checks", len(v.Checks))
+	}
+}
+
+// TestTwoReplaysAreTheSameBytes: the journal carries run and clock, so nothing of when or by what it is replayed shows in the Parquet files.
+func TestTwoReplaysAreTheSameBytes(t *testing.T) {
+	_, c := nights(t, sandbox.Options{Users: 150, Limits: "none", Items: sandbox.ItemsSpec})
+	night(t, c)
+	var versions []map[string]string
+	for range 2 {
+		s, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := publish.Open(c.Warehouse).Version(s.RunID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := map[string]string{}
+		for _, f := range v.Manifest.Files {
+			if strings.HasSuffix(f.Path, ".parquet") {
+				parts[f.Path] = f.SHA256
+			}
+		}
+		versions = append(versions, parts)
+	}
+	if len(versions[0]) < 13 {
+		t.Errorf("only %d parts", len(versions[0]))
+	}
+	for path, sum := range versions[0] {
+		if versions[1][path] != sum {
+			t.Errorf("%s is not the same in two replays", path)
+		}
 	}
 }

@@ -45,6 +45,9 @@ type Summary struct {
 	BytesReceived    int64       `json:"bytes_received"`
 	Seconds          float64     `json:"seconds"`
 	Certificate      Certificate `json:"certificate"`
+	PII              string      `json:"pii,omitempty"`                // rules about personal data that the tables were made under, and the key's fingerprint
+	Suppressed       int64       `json:"suppressed,omitempty"`         // users left out because they are to stay forgotten
+	Unerased         string      `json:"erasure_unfinished,omitempty"` // when the erasure began that waits for forget to be run again
 	Error            string      `json:"error,omitempty"`
 }
 
@@ -101,6 +104,7 @@ type Certificate struct {
 	As          string           `json:"as"`    // the identity that asked: it sees only what it is permitted to
 	Reasons     []string         `json:"reasons"`
 	UsersSHA256 string           `json:"users_sha256"`
+	Superseded  string           `json:"superseded,omitempty"` // RFC 3339, UTC: when users were erased; users_sha256 is over those who are left, empty where that cannot be told
 	Orgs        []OrgCertificate `json:"orgs"`
 }
 
@@ -112,5 +116,5 @@ type OrgCertificate struct {
 
 // NeedsPerson tells whether the run left something for a person to look at: exit code 3.
 func (s *Summary) NeedsPerson() bool {
-	return s.Status == Uncertified || s.Status == Held || s.DeletesHeld > 0 || s.QuarantinedRows > 0 || s.QuarantinedCells > 0
+	return s.Status == Uncertified || s.Status == Held || s.DeletesHeld > 0 || s.Unerased != "" || s.QuarantinedRows > 0 || s.QuarantinedCells > 0
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -78,6 +79,32 @@ func suppress(wh *publish.Warehouse, users []identity) error {
 		return fmt.Errorf("record who is to stay forgotten: %w", err)
 	}
 	return publish.WriteFile(suppressedPath(wh), append(raw, '\n'))
+}
+
+// suppressed tells whether a user whom the source lists is to stay forgotten.
+func (r *run) suppressed(id identity) bool {
+	if !r.suppression.has(id) {
+		return false
+	}
+	if r.leftOut == nil {
+		r.leftOut = map[identity]bool{}
+	}
+	r.leftOut[id] = true
+	return true
+}
+
+// eraseSuppressed takes the users who were left out of the tables out of the run's journal too, where their answers were until now. Of a run that
+// fails they stay there until its journal goes.
+func (r *run) eraseSuppressed(ctx context.Context) error {
+	if len(r.leftOut) == 0 {
+		return nil
+	}
+	x := &journalEraser{run: r.id, opener: r.opener, key: newKey(), users: map[string][]string{}}
+	for id := range r.leftOut {
+		x.users[id.user] = append(x.users[id.user], id.scope)
+	}
+	_, err := x.rewrite(ctx, journalDir(r.wh, r.id))
+	return err
 }
 
 // keyed is the HMAC-SHA-256 of texts, none of which can run into the next.

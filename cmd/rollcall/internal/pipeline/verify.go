@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
@@ -21,9 +22,10 @@ import (
 
 // Check is one thing that verify proves.
 type Check struct {
-	What  string `json:"what"`
-	OK    bool   `json:"ok"`
-	Wrong string `json:"wrong,omitempty"` // what differs, and where
+	What    string `json:"what"`
+	OK      bool   `json:"ok"`
+	Wrong   string `json:"wrong,omitempty"`   // what differs, and where
+	Skipped string `json:"skipped,omitempty"` // why it was not looked at; that is no difference
 }
 
 // Verification is what verify found.
@@ -42,10 +44,15 @@ func (v *Verification) add(what string, err error) {
 	v.OK = v.OK && c.OK
 }
 
+func (v *Verification) skip(what, why string) {
+	v.Checks = append(v.Checks, Check{What: what, OK: true, Skipped: why})
+}
+
 // Verify proves, offline, that the current version's DuckDB file, its Parquet files and the journal say the same: bytes against the manifest,
 // tables against each other, the canonical hashes of all users against the certificate, every block of every sealed journal against its
-// checksums, and the answers in the journal of the version's run against the hashes in the tables. It fails only where it cannot begin.
-func Verify(ctx context.Context, wh *publish.Warehouse) (*Verification, error) {
+// checksums, and the answers in the journal of the version's run against the hashes in the tables. The last is skipped where there is no such
+// journal, or it is encrypted and nothing is given to open it with. It fails only where it cannot begin.
+func Verify(ctx context.Context, wh *publish.Warehouse, openers ...*journal.Identity) (*Verification, error) {
 	version, err := wh.Current()
 	if err != nil {
 		return nil, err
@@ -59,20 +66,36 @@ func Verify(ctx context.Context, wh *publish.Warehouse) (*Verification, error) {
 	if err != nil {
 		v.add("journals", err)
 	}
-	var own *journal.RunInfo
-	for i, run := range runs {
+	for _, run := range runs {
 		if run.Sealed {
-			err := journal.Check(ctx, run.Dir)
-			v.add("journal of run "+run.Run, err)
-			if run.Run == version.Manifest.DataRun && err == nil {
-				own = &runs[i]
-			}
+			v.add("journal of run "+run.Run, journal.Check(ctx, run.Dir, openers...))
 		}
 	}
-	if v.OK && own != nil {
-		v.add("answers of run "+own.Run+" against the tables", verifyAnswers(ctx, wh, version, own.Dir))
+	if v.OK {
+		v.answers(ctx, wh, version, runs, openers)
 	}
 	return v, ctx.Err()
+}
+
+// answers compares the version with the journal of the run that it shows, if that can be read.
+func (v *Verification) answers(ctx context.Context, wh *publish.Warehouse, version publish.Version, runs []journal.RunInfo, openers []*journal.Identity) {
+	what := "answers of run " + version.Manifest.DataRun + " against the tables"
+	i := slices.IndexFunc(runs, func(r journal.RunInfo) bool { return r.Run == version.Manifest.DataRun })
+	s, err := summaryOf(version)
+	switch {
+	case err != nil:
+		v.add(what, err)
+	case s.PII != "":
+		v.skip(what, "rules about personal data changed them on their way into the tables")
+	case i < 0:
+		v.skip(what, "there is no journal of it: journal: off keeps none")
+	case !runs[i].Sealed:
+		v.skip(what, "its journal is still open: the next run closes it")
+	case runs[i].Encrypted && !slices.ContainsFunc(openers, func(i *journal.Identity) bool { return i != nil }):
+		v.skip(what, "its journal is encrypted, and no journal_identity is given")
+	default:
+		v.add(what, verifyAnswers(ctx, wh, version, runs[i].Dir, openers))
+	}
 }
 
 // verifyHashes computes the canonical hash of every row anew and compares it with the row's own, and all of them with the certificate.
@@ -119,8 +142,8 @@ func verifyHashes(ctx context.Context, v publish.Version) (err error) {
 
 // verifyAnswers takes the answers of the version's run through the sweep again, without a request, and compares the hash of each user seen
 // with the tables'.
-func verifyAnswers(ctx context.Context, wh *publish.Warehouse, v publish.Version, dir string) (err error) {
-	j, _, err := journal.OpenReadOnly(ctx, dir)
+func verifyAnswers(ctx context.Context, wh *publish.Warehouse, v publish.Version, dir string, openers []*journal.Identity) (err error) {
+	j, _, err := journal.OpenReadOnly(ctx, dir, openers...)
 	if err != nil {
 		return err
 	}
