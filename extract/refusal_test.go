@@ -41,7 +41,7 @@ func accepting(token string) *script {
 	}}
 }
 
-// TestUnauthorized: a 401 is mended once by other credentials, at once, and is no retry.
+// TestUnauthorized: a 401 is mended by other credentials, at once, twice in a call, and is no retry.
 func TestUnauthorized(t *testing.T) {
 	var seen events
 	s := accepting("1")
@@ -51,10 +51,17 @@ func TestUnauthorized(t *testing.T) {
 		t.Errorf("%d requests, retries %v", len(s.sent), seen.retries)
 	}
 
+	s = accepting("2")
+	c = newClient(t, extract.Options{RPM: extract.RPMNone, Transport: s, Auth: &renewable{}})
+	mustDo(t.Context(), t, c, listCall())
+	if len(s.sent) != 3 {
+		t.Errorf("%d requests of a call that met the end of two tokens", len(s.sent))
+	}
+
 	s = accepting("never")
 	c = newClient(t, extract.Options{RPM: extract.RPMNone, Transport: s, Auth: &renewable{}})
 	wantRefused(t, c, 401)
-	if len(s.sent) != 2 {
+	if len(s.sent) != 3 {
 		t.Errorf("%d requests with credentials that are always refused", len(s.sent))
 	}
 

@@ -21,7 +21,7 @@ type trial struct {
 
 	attempts  int           // without those that met a 429 or the 401 that was mended
 	failing   time.Duration // spent on failed attempts and between them
-	renewed   bool          // a 401 has led to new credentials
+	renewals  int           // 401s met with credentials that others could replace
 	throttles int           // 429s met
 	throttled time.Time     // when the first of them came
 }
@@ -122,12 +122,16 @@ func (t *trial) judge(a Answer, h http.Header) error {
 	return statusFault(a.Status, h)
 }
 
-// renew handles a 401: once in a call other credentials may mend it.
+// maxRenewals is how often in a call other credentials may mend a 401. More than once, for beside other calls one can meet the end of a
+// token and then that of its successor; seldom, for sign-ins are few (api/amigo.md §1.3).
+const maxRenewals = 2
+
+// renew handles a 401, which other credentials may mend.
 func (t *trial) renew(generation int) error {
-	if t.auth == nil || t.renewed || !t.auth.Refused(t.call.Org, generation) {
+	if t.auth == nil || t.renewals == maxRenewals || !t.auth.Refused(t.call.Org, generation) {
 		return &RefusedError{Org: t.call.Org, Kind: t.call.Kind, Status: http.StatusUnauthorized}
 	}
-	t.renewed = true
+	t.renewals++
 	return nil
 }
 

@@ -198,7 +198,9 @@ func (f *modelFetcher) withinBudget() bool {
 // stop ends the fetching; the lock is held.
 func (f *modelFetcher) stop(err error) {
 	f.stopped = true
-	f.err = errors.Join(f.err, err)
+	if f.err == nil { // the others under way fail for the same reason
+		f.err = err
+	}
 	f.wake.Broadcast()
 }
 
