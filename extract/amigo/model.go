@@ -115,10 +115,11 @@ func (s *Source) Memories(ctx context.Context, userID string) ([]json.RawMessage
 }
 
 // Roles asks for the organization's roles, which give the role ids of users their names (api/amigo.md §3.10). There is one page. Without
-// permission the error is ErrForbidden.
+// permission the error is ErrForbidden; where the API has no such list it is ErrGone, which an unknown organization looks like too.
 func (s *Source) Roles(ctx context.Context) ([]json.RawMessage, error) {
 	e, err := s.rows(ctx, extract.Call{
-		Org: s.org, Kind: extract.KindRole, Method: http.MethodGet, Path: s.path("role", ""), Final: []int{http.StatusForbidden},
+		Org: s.org, Kind: extract.KindRole, Method: http.MethodGet, Path: s.path("role", ""),
+		Final: []int{http.StatusForbidden, http.StatusNotFound},
 	}, "roles")
 	if err != nil {
 		return nil, err

@@ -74,11 +74,7 @@ func (o ReaderOptions) boot() []string {
 	if memory == "" {
 		memory = readerMemory
 	}
-	out := []string{"autoinstall_known_extensions=false", "autoload_known_extensions=false", "memory_limit=" + memory}
-	if o.Threads > 0 {
-		out = append(out, fmt.Sprintf("threads=%d", o.Threads))
-	}
-	return out
+	return []string{"autoinstall_known_extensions=false", "autoload_known_extensions=false", "memory_limit=" + memory}
 }
 
 // session attaches the file, then shuts the doors behind it. Without a folder of its own DuckDB would spill beside the file.

@@ -196,7 +196,7 @@ func deletion(evidence string) arrow.Record {
 // begin starts a version, which is aborted when the test ends.
 func begin(t *testing.T, w *Warehouse, run string) *Building {
 	t.Helper()
-	b, err := w.Begin(t.Context(), run, tables, memory.DefaultAllocator, duckdb.Settings{Threads: 2})
+	b, err := w.Begin(t.Context(), run, tables, memory.DefaultAllocator, duckdb.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func begin(t *testing.T, w *Warehouse, run string) *Building {
 // publishRun publishes a version with so many roles and one deletion.
 func publishRun(w *Warehouse, run string, rows int) (err error) {
 	ctx := context.Background()
-	b, err := w.Begin(ctx, run, tables, memory.DefaultAllocator, duckdb.Settings{Threads: 2})
+	b, err := w.Begin(ctx, run, tables, memory.DefaultAllocator, duckdb.Settings{})
 	if err != nil {
 		return err
 	}

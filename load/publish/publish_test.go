@@ -207,7 +207,7 @@ func TestBatchesAreReleased(t *testing.T) {
 	defer mem.AssertSize(t, 0)
 	for _, publishes := range []bool{true, false} {
 		w := warehouse(t)
-		b, err := w.Begin(t.Context(), "run-1", tables, mem, duckdb.Settings{Threads: 1})
+		b, err := w.Begin(t.Context(), "run-1", tables, mem, duckdb.Settings{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -253,6 +253,10 @@ func (r *run) fetchRoles(ctx context.Context, o *org) error {
 		r.o.Log.Warn().Str("org", o.name).Msg("no permission for the roles: role_name will be NULL")
 		return nil
 	}
+	if errors.Is(err, amigo.ErrGone) { // if it is the organization that is unknown, the list says so
+		r.o.Log.Warn().Str("org", o.name).Msg("the API has no list of roles: role_name will be NULL")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
