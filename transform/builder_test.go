@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-data/rollcall/schema"
 )
@@ -180,5 +181,25 @@ func TestRoleNames(t *testing.T) {
 	}
 	if got := strings.Join(names, ";"); got != `"of acme";;;"of other"` {
 		t.Error(got)
+	}
+}
+
+// TestNamedDimensions: a dimension that is text is its own description; what is neither text nor an object is quarantined.
+func TestNamedDimensions(t *testing.T) {
+	prefs := NewPreferences(nil, Contract{})
+	out := build(t, prefs, func(b *Builder) error {
+		row, issues, _ := Decode([]byte(`{"user_id":"a","user_models":[{"dimensions":["sleep",7,{"description":"pain","tags":["knee"]}]}]}`), acme)
+		return b.User(&row, issues)
+	})
+	var got []string
+	for _, row := range out.cells(schema.UserModelDimensions) {
+		got = append(got, row["description"]+row["tags"])
+	}
+	if d := cmp.Diff([]string{`"sleep"`, "", `"pain"["knee"]`}, got); d != "" {
+		t.Error(d)
+	}
+	issues := out.cells(schema.Issues)
+	if len(issues) != 1 || issues[0]["path"] != `"$.user_models[0].dimensions[1]"` || issues[0]["raw"] != `"7"` {
+		t.Errorf("issues %v", issues)
 	}
 }

@@ -99,7 +99,10 @@ func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
 func (b *Builder) dimension(r *Row, model, position int, d []byte, path string, report func(Issue)) error {
 	t, c := b.tables[schema.NameDimensions], cells{report}
 	var description, tags []byte
-	if rawjson.KindOf(d) == rawjson.Object {
+	at := path
+	switch rawjson.KindOf(d) {
+	case rawjson.Object:
+		at += ".description"
 		_ = rawjson.Members(d, func(key, value []byte) error { // validated when it came
 			switch string(rawjson.Plain(key)) {
 			case `"description"`:
@@ -109,14 +112,16 @@ func (b *Builder) dimension(r *Row, model, position int, d []byte, path string, 
 			}
 			return nil
 		})
-	} else {
+	case rawjson.String: // a dimension that is only named
+		description = d
+	default:
 		report(Issue{Path: path, Column: "description", Reason: "not an object", Raw: d})
 	}
 	t.text(r.Org)
 	t.str(r.UserID)
 	t.int(int64(model), true)
 	t.int(int64(position), true)
-	t.text(c.textAt(description, "description", path+".description"))
+	t.text(c.textAt(description, "description", at))
 	t.list(list(tags, "tags", path+".tags", report))
 	return t.end()
 }

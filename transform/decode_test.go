@@ -173,9 +173,13 @@ func TestJSONColumns(t *testing.T) {
 		for _, v := range []string{
 			"null", "{}", "[]", `"text"`, "7", `{ "a" : 9007199254740993, "a":-0 ,"b":[1e400,"\u0000"]}`, strings.Repeat("[", 32) + strings.Repeat("]", 32),
 		} {
+			want := v
+			if v == "null" && column != "preferences" { // not carried, as TestListedModels has it
+				want = ""
+			}
 			row, issues := decode(t, `"`+column+`": `+v+` `)
-			if got := of(row); string(got) != v || issues != nil {
-				t.Errorf("%s: %s, want %s; %q", column, got, v, issues)
+			if got := of(row); string(got) != want || issues != nil {
+				t.Errorf("%s: %s, want %s; %q", column, got, want, issues)
 			}
 		}
 		row, issues := decode(t, `"`+column+`":{"s":"\ud83d"}`)
@@ -191,9 +195,18 @@ func TestJSONColumns(t *testing.T) {
 func TestListedModels(t *testing.T) {
 	for members, want := range map[string]ModelsState{
 		"": "", `"user_models":[]`: Listed, `"additional_context":[]`: Listed, `"additional_context":[],"user_models":[]`: Listed, `"preferences":{}`: "",
+		`"user_models":null`: "", `"additional_context":null`: "", `"additional_context":null,"user_models":null`: "",
+		`"additional_context":null,"user_models":[]`: Listed, `"additional_context":[],"user_models":null`: Listed, `"user_models":[],"user_models":null`: "",
 	} {
-		if row, _ := decode(t, members); row.State != want {
-			t.Errorf("%s: %q", members, row.State)
+		row, issues := decode(t, members)
+		if row.State != want || issues != nil {
+			t.Errorf("%s: %q, %q", members, row.State, issues)
+		}
+		if string(row.Context) == "null" || string(row.Models) == "null" {
+			t.Errorf("%s: context %s, models %s; null is nothing carried", members, row.Context, row.Models)
+		}
+		if none, _ := decode(t, ""); want == "" && row.ModelsHash != none.ModelsHash {
+			t.Errorf("%s: the hash is not that of an item without models", members)
 		}
 	}
 }

@@ -114,6 +114,12 @@ func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 	}
 	row.UpdatedAt = c.time(f.updated, "updated_at", "$.updated_at")
 	row.Observed = absent(f.updated)
+	if absent(f.context) { // null is not [], which says that there is none (CONTRACT §3)
+		f.context = nil
+	}
+	if absent(f.models) {
+		f.models = nil
+	}
 	if f.context != nil || f.models != nil {
 		row.State = Listed
 		row.SetModels(c.json(f.context, "additional_context"), c.json(f.models, "user_models"))

@@ -63,12 +63,15 @@ the API's answers as they came.`,
 // runFlags are the flags of a run beside its configuration.
 type runFlags struct {
 	json, sandbox, replay bool
+	pprof                 string
 }
 
 func (a *app) makeRun(cmd *cobra.Command, command string) {
 	var f runFlags
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the summary as one JSON document")
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "fetch from a made-up API within this process (implies --rpm none)")
+	cmd.Flags().StringVar(&f.pprof, "pprof", "", "write a CPU profile of the run to `FILE`, for go tool pprof")
+	must(cmd.MarkFlagFilename("pprof"))
 	if command == pipeline.Backfill {
 		cmd.Flags().BoolVar(&f.replay, "replay", false, "build the tables anew from the journal, without the API")
 		cmd.MarkFlagsMutuallyExclusive("sandbox", "replay")
@@ -95,6 +98,11 @@ func (a *app) run(cmd *cobra.Command, command string, f runFlags) (err error) {
 			return err
 		}
 	}
+	stopProfile, err := profile(f.pprof)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopProfile()) }()
 	progress := cli.NewProgress(a.stderr)
 	summary, runErr := pipeline.Run(ctx, pipeline.Options{
 		Config: c, Command: command, Replay: f.replay, Now: time.Now,
