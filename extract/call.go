@@ -26,11 +26,15 @@ const (
 	KindFreddyGet   Kind = "freddy_get"   // one profile of Freddy's
 )
 
-// Endpoint is the kind under whose limit requests of kind k count: list and look-ups are one endpoint
-// (GET /v1/{org}/user/, api/amigo.md §4.2), every other kind is its own.
+// Endpoint is the kind under whose limit requests of kind k count: list and look-ups are one endpoint (GET /v1/{org}/user/, api/amigo.md
+// §4.2), every other kind of Amigo's is its own. Freddy's are one, whatever organization they are about: its plans limit a key
+// (api/freddy.md §7).
 func (k Kind) Endpoint() Kind {
-	if k == KindLookup {
+	switch k {
+	case KindLookup:
 		return KindList
+	case KindFreddyBatch, KindFreddyGet:
+		return KindFreddyList
 	}
 	return k
 }

@@ -60,7 +60,19 @@ func TestCallIDTellsCallsApart(t *testing.T) {
 }
 
 func TestEndpoint(t *testing.T) {
-	if extract.KindLookup.Endpoint() != extract.KindList || extract.KindModel.Endpoint() != extract.KindModel {
-		t.Error("list and look-ups are one endpoint, models another")
+	shared := map[extract.Kind]extract.Kind{
+		extract.KindLookup: extract.KindList, extract.KindFreddyBatch: extract.KindFreddyList, extract.KindFreddyGet: extract.KindFreddyList,
+	}
+	for _, k := range []extract.Kind{
+		extract.KindList, extract.KindLookup, extract.KindModel, extract.KindRole, extract.KindMemory, extract.KindSQL, extract.KindSignIn,
+		extract.KindFreddyList, extract.KindFreddyBatch, extract.KindFreddyGet,
+	} {
+		want, ok := shared[k]
+		if !ok {
+			want = k
+		}
+		if got := k.Endpoint(); got != want {
+			t.Errorf("%s counts under the limit of %s, want %s", k, got, want)
+		}
 	}
 }

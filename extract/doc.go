@@ -12,7 +12,8 @@
 //     a silence of 30 seconds: all are faults, and the request is repeated. A slow body is waited for while bytes come, five minutes in all.
 //     A body of more than [Options.MaxBody] bytes is a [TooLargeError].
 //   - The API's limits hold. Every endpoint of every organization has a schedule of its own, 1 % slower than what is allowed, so that
-//     neither fixed nor sliding windows refuse anything; list and look-ups are one endpoint. X-RateLimit-* and Retry-After rule over it. See [RPM].
+//     neither fixed nor sliding windows refuse anything; list and look-ups are one endpoint, and so is all of Freddy. X-RateLimit-* and
+//     Retry-After rule over it. See [RPM].
 //   - Faults are bounded. Statuses 408, 429, 500, 502, 503, 504 and faults of the network or of the content are tried at most eight times
 //     and for 150 seconds of failing, with full jitter between. A 429 is no fault while waiting it out may help: see [Retry]. No other
 //     status is repeated.

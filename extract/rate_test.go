@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/freddy"
 )
 
 // window is a server's rate limit of one endpoint. take counts a request now and says whether it is allowed, how many remain and when
@@ -231,6 +232,26 @@ func TestRateListAndLookupShare(t *testing.T) {
 }
 
 // TestRateOrganizationsAreApart: a limit is an organization's.
+// TestRateFreddyLimitsTheKey: whatever is asked of Freddy, and about whichever organization, draws on one budget.
+func TestRateFreddyLimitsTheKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLimited(1, &fixed{limit: 100, length: time.Minute}, nil)
+		s.latency = 100 * time.Millisecond
+		c := newClient(t, extract.Options{Limits: freddy.Limits(), Transport: s})
+		end := time.Now().Add(5 * time.Minute)
+		var all sync.WaitGroup
+		for _, k := range []extract.Kind{extract.KindFreddyList, extract.KindFreddyBatch, extract.KindFreddyGet} {
+			call := listCall()
+			call.Kind, call.Org = k, string(k)
+			keepAsking(t, &all, c, call, 2, end)
+		}
+		all.Wait()
+		if s.refused > 0 || s.served["list"] < 490 || s.served["list"] > 501 {
+			t.Errorf("%d served and %d refused of 500 allowed", s.served["list"], s.refused)
+		}
+	})
+}
+
 func TestRateOrganizationsAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := 0

@@ -14,6 +14,7 @@ type Origin string
 const (
 	FromList     Origin = "list"     // the item of the user list
 	FromModel    Origin = "model"    // the list item, else the user_model request
+	FromSQL      Origin = "sql"      // the list item, else the SQL endpoint
 	FromRole     Origin = "role"     // the roles request
 	FromMemory   Origin = "memory"   // the memory requests
 	FromSource   Origin = "source"   // the source's settings: base URL, organization asked

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/schema"
 )
@@ -77,6 +79,12 @@ func (b *Builder) Pass(table string, c Columns) error { return b.PassRows(table,
 
 // PassRows hands rows [from, to) of a batch of the version before on as they are, behind the rows so far.
 func (b *Builder) PassRows(table string, c Columns, from, to int) error {
+	return b.Old(table, c, from, to, nil, b.tables[table].emit)
+}
+
+// Old hands rows [from, to) of a batch of the version before to take, behind the rows so far; constants are columns of text that have one
+// value in all of them now.
+func (b *Builder) Old(table string, c Columns, from, to int, constants map[string]string, take Emit) error {
 	t := b.tables[table]
 	if err := t.flush(); err != nil {
 		return err
@@ -84,14 +92,32 @@ func (b *Builder) PassRows(table string, c Columns, from, to int) error {
 	if err := t.table.Match(c.batch.Schema()); err != nil {
 		return fmt.Errorf("the version before does not have this version's tables: %w", err)
 	}
-	whole := array.NewRecord(t.b.Schema(), c.batch.Columns(), c.batch.NumRows()) // the table's own schema, without what the file adds to it
-	defer whole.Release()
-	if from == 0 && to == c.Rows() {
-		return t.emit(table, whole)
+	columns := make([]arrow.Array, c.batch.NumCols())
+	defer func() {
+		for _, a := range columns {
+			a.Release()
+		}
+	}()
+	for i, whole := range c.batch.Columns() {
+		if v, ok := constants[c.batch.ColumnName(i)]; ok {
+			columns[i] = repeated(b.mem, v, to-from)
+		} else {
+			columns[i] = array.NewSlice(whole, int64(from), int64(to))
+		}
 	}
-	part := whole.NewSlice(int64(from), int64(to))
+	part := array.NewRecord(t.b.Schema(), columns, int64(to-from)) // the table's own schema, without what the file adds to it
 	defer part.Release()
-	return t.emit(table, part)
+	return take(table, part)
+}
+
+// repeated is a column of one text.
+func repeated(mem memory.Allocator, v string, rows int) arrow.Array {
+	s := array.NewStringBuilder(mem)
+	defer s.Release()
+	for range rows {
+		s.Append(v)
+	}
+	return s.NewArray()
 }
 
 // HistoryRow reads a row of users_history. It shares the batch's memory.

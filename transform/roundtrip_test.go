@@ -135,6 +135,8 @@ func (f *found) check(in map[string]string) {
 			f.is(path, v, f.users[c.Name], `"acme-health"`)
 		case c.Name == "region_name" && !there:
 			f.is(path, v, f.users[c.Name], `"us-east-1"`)
+		case c.Type.Kind == schema.JSON && c.Origin == schema.FromModel && !there: // null carries nothing
+			f.is(path, v, f.users[c.Name], "")
 		case c.Type.Kind == schema.JSON:
 			f.is(path, v, f.users[c.Name], v)
 		default:

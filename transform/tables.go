@@ -19,6 +19,7 @@ type Role struct {
 // Builder turns rows into the record batches of every table. Rows are handed to it in the order of the tables: by scope, then user_id,
 // bytewise. Close flushes the last batches; Release frees what an abandoned build holds.
 type Builder struct {
+	mem    memory.Allocator
 	run    string
 	prefs  *Preferences
 	tables map[string]*batcher
@@ -32,7 +33,7 @@ type Builder struct {
 // NewBuilder makes a builder for these tables of a run. prefs must have learned all rows' preferences.
 func NewBuilder(mem memory.Allocator, run string, prefs *Preferences, tables []schema.Table, emit Emit) *Builder {
 	prefs.Columns() // settled before the first row
-	b := &Builder{run: run, prefs: prefs, tables: map[string]*batcher{}, roles: map[string]map[string]Text{}}
+	b := &Builder{mem: mem, run: run, prefs: prefs, tables: map[string]*batcher{}, roles: map[string]map[string]Text{}}
 	b.cells = make([][]byte, len(prefs.columns))
 	for _, t := range tables {
 		b.tables[t.Name] = newBatcher(mem, t, emit)
@@ -50,6 +51,9 @@ func (b *Builder) Close() error {
 	}
 	return nil
 }
+
+// Flush hands on the rows of a table so far.
+func (b *Builder) Flush(table string) error { return b.tables[table].flush() }
 
 // Release frees the builder's memory.
 func (b *Builder) Release() {

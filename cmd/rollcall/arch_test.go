@@ -40,6 +40,8 @@ var behind = map[string][]string{
 	"filippo.io/age":                             {"extract/journal"},
 	"golang.org/x/crypto":                        {"extract/journal"},
 	"github.com/rogpeppe/go-internal/testscript": {"cmd"},
+	"github.com/aws/aws-sdk-go-v2":               {"load/objectstore"},
+	"github.com/aws/smithy-go":                   {"load/objectstore"},
 }
 
 // dir is a package's folder with what it imports.

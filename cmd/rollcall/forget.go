@@ -16,15 +16,16 @@ import (
 
 func (a *app) forgetCommand() *cobra.Command {
 	var org string
-	var suppress, asJSON bool
+	var suppress, asJSON, breakLock bool
 	cmd := &cobra.Command{
 		Use:     "forget USER_ID…",
 		GroupID: groupOperate,
 		Short:   "Erase users from everything in the warehouse",
 		Long: `Erase users: every version that held them is rebuilt without them, history, deletions, changes
 and quarantine included; the API's answers about them go from the journal; certificates are
-computed anew and marked superseded. What is left is a record of the erasure, in erasures/, that
-names nobody. With - as the USER_ID, ids are read from standard input, one a line.
+computed anew and marked superseded; copies in object storage follow. What is left is a record of
+the erasure, in erasures/, that names nobody. With - as the USER_ID, ids are read from standard
+input, one a line.
 
 Interrupted at any point, it goes on when forget is run again, for whomever; without a USER_ID it
 does only that. Until then every sync ends in 3.
@@ -50,7 +51,7 @@ outstanding; 64 an id is unknown, or in several organizations; 11 a run holds th
 				return err
 			}
 			done, err := pipeline.Forget(cmd.Context(), pipeline.ForgetOptions{
-				Config: c, Users: users, Org: org, Suppress: suppress, Log: a.logger(c, a.stderr), Now: time.Now,
+				Config: c, Users: users, Org: org, Suppress: suppress, BreakLock: breakLock, Log: a.logger(c, a.stderr), Now: time.Now,
 			})
 			if err != nil {
 				return usageOf(err)
@@ -60,6 +61,7 @@ outstanding; 64 an id is unknown, or in several organizations; 11 a run holds th
 	}
 	cmd.Flags().StringVar(&org, "org", "", "`organization` the users are in, where an id is in several")
 	cmd.Flags().BoolVar(&suppress, "suppress", false, "leave them out of every later sync too")
+	addBreakLock(cmd, &breakLock)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the records of the erasures as one JSON document")
 	return cmd
 }

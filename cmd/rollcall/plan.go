@@ -72,6 +72,9 @@ func planText(p *pipeline.Plan) string {
 		line("", "")
 		line(o.Org, "%s", plural(o.Users, "user", "users"))
 		line("list", "%s, %s", plural(o.ListRequests, "request", "requests"), minutes(o.ListMinutes))
+		if o.SQLRequests > 0 {
+			line("sql", "%s, %s", plural(o.SQLRequests, "request", "requests"), minutes(o.SQLMinutes))
+		}
 		m := o.Models
 		line("models", "%d never asked for, %d grown old, %d forbidden and asked for again, %d because of --models all; %s",
 			m.NeverAsked, m.GrownOld, m.Forbidden, m.AskedFor, minutes(o.ModelMinutes))

@@ -14,13 +14,15 @@ import (
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
-	return &cobra.Command{
+	var breakLock bool
+	cmd := &cobra.Command{
 		Use:     "rollback [RUN]",
 		GroupID: groupOperate,
 		Short:   "Make an earlier version current",
 		Long: `Make an earlier version current: the one before, or that of a run. Readers switch at once, by
 one rename; no version is removed. The next sync goes on from the version that is current then,
-and brings it up to date.`,
+and brings it up to date. The copy in object storage follows; where it cannot be reached, the exit
+code is 3, and the next sync goes on.`,
 		Example: `  rollcall rollback
   rollcall rollback "$(rollcall runs --json | jq -r '.[1].run_id')"`,
 		Args:              atMost(1, "rollcall rollback [RUN]"),
@@ -34,7 +36,7 @@ and brings it up to date.`,
 			if _, err := wh.Current(); err != nil {
 				return err
 			}
-			return pipeline.Locked(wh, "rollback", func() error {
+			return pipeline.Locked(wh, "rollback", breakLock, func() error {
 				run, err := rollbackTarget(wh, args)
 				if err != nil {
 					return err
@@ -42,11 +44,15 @@ and brings it up to date.`,
 				if err := wh.SetCurrent(run); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.stderr, "version %s is current\n", run)
-				return err
+				if _, err = fmt.Fprintf(a.stderr, "version %s is current\n", run); err != nil {
+					return fmt.Errorf("print: %w", err)
+				}
+				return a.publishCopies(cmd.Context(), c, wh)
 			})
 		},
 	}
+	addBreakLock(cmd, &breakLock)
+	return cmd
 }
 
 // rollbackTarget is the version named, or the one before the current one.

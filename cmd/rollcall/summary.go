@@ -38,6 +38,11 @@ func summaryText(s *pipeline.Summary, warehouse string) string {
 	if proof := s.Certificate.Proof; proof != "" {
 		line("proof", "%s: %s over the list, %s; asked as %s", proof, plural(s.Sweeps, "pass", "passes"), plural(s.Shifts, "shift", "shifts"), s.Certificate.As)
 	}
+	for _, c := range s.Copies {
+		if c.Version != nil {
+			line("copy", "%s at %s: %s sent, %s", *c.Version, c.URL, plural(c.Sent, "object", "objects"), size(c.Bytes))
+		}
+	}
 	m := s.Models
 	line("models", "%s fetched, %s reused, %s in the list, %s forbidden, %s pending", count(m.Fetched), count(m.Reused), count(m.Listed), count(m.Forbidden), count(m.Pending))
 	line("requests", "%s", requestsText(s.Requests))
@@ -59,6 +64,9 @@ func attention(s *pipeline.Summary) []string {
 	if n := s.QuarantinedRows + s.QuarantinedCells; n > 0 {
 		out = append(out, fmt.Sprintf("%s and %s in quarantine: rollcall query \"SELECT reason, path, count(*) FROM _issues GROUP BY ALL\"",
 			plural(int(s.QuarantinedRows), "row", "rows"), plural(int(s.QuarantinedCells), "cell", "cells")))
+	}
+	for _, reason := range pipeline.Outstanding(s.Copies) {
+		out = append(out, reason+" (the next run goes on with it)")
 	}
 	return out
 }

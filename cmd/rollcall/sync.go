@@ -63,6 +63,7 @@ the API's answers as they came.`,
 // runFlags are the flags of a run beside its configuration.
 type runFlags struct {
 	json, sandbox, replay bool
+	breakLock             bool
 	pprof                 string
 }
 
@@ -72,6 +73,7 @@ func (a *app) makeRun(cmd *cobra.Command, command string) {
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "fetch from a made-up API within this process (implies --rpm none)")
 	cmd.Flags().StringVar(&f.pprof, "pprof", "", "write a CPU profile of the run to `FILE`, for go tool pprof")
 	must(cmd.MarkFlagFilename("pprof"))
+	addBreakLock(cmd, &f.breakLock)
 	if command == pipeline.Backfill {
 		cmd.Flags().BoolVar(&f.replay, "replay", false, "build the tables anew from the journal, without the API")
 		cmd.MarkFlagsMutuallyExclusive("sandbox", "replay")
@@ -105,7 +107,7 @@ func (a *app) run(cmd *cobra.Command, command string, f runFlags) (err error) {
 	defer func() { err = errors.Join(err, stopProfile()) }()
 	progress := cli.NewProgress(a.stderr)
 	summary, runErr := pipeline.Run(ctx, pipeline.Options{
-		Config: c, Command: command, Replay: f.replay, Now: time.Now,
+		Config: c, Command: command, Replay: f.replay, BreakLock: f.breakLock, Now: time.Now,
 		Log:        a.logger(c, progress),
 		OnProgress: func(p pipeline.Progress) { show(progress, p) },
 	})

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
-	json "github.com/goccy/go-json"
-
+	"github.com/rollcall-data/rollcall/extract/internal/jsontext"
 	"github.com/rollcall-data/rollcall/extract/sweep"
 )
 
@@ -22,30 +21,30 @@ type envelope struct {
 // decodeEnvelope reads a page whose rows are under the key array and known by their member id; with id "" rows have no key. Rows alias
 // body. Its errors name no content.
 func decodeEnvelope(body []byte, array, id string) (envelope, error) {
-	if !json.Valid(body) {
+	if !jsontext.Valid(body) {
 		return envelope{}, fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
 	}
-	s := scanner{text: body}
-	if s.peek() != '{' {
+	s := jsontext.Scan(body)
+	if s.Peek() != '{' {
 		return envelope{}, errors.New("JSON that is not an object")
 	}
 	var e envelope
 	var more, token []byte
 	found := false
-	s.object(func(key []byte) {
+	s.Object(func(key []byte) {
 		switch {
-		case is(key, array):
-			if found = s.peek() == '['; found {
+		case jsontext.Names(key, array):
+			if found = s.Peek() == '['; found {
 				e.rows = rows(&s, id)
 				return
 			}
-			s.value()
-		case is(key, "has_more"):
-			more = s.value()
-		case is(key, "continuation_token"):
-			token = s.value()
+			s.Value()
+		case jsontext.Names(key, "has_more"):
+			more = s.Value()
+		case jsontext.Names(key, "continuation_token"):
+			token = s.Value()
 		default:
-			s.value()
+			s.Value()
 		}
 	})
 	if !found {
@@ -58,23 +57,21 @@ func decodeEnvelope(body []byte, array, id string) (envelope, error) {
 }
 
 // rows walks the array that comes next.
-func rows(s *scanner, id string) []sweep.Item {
+func rows(s *jsontext.Scanner, id string) []sweep.Item {
 	var out []sweep.Item
-	s.array(func() {
-		if id == "" || s.peek() != '{' {
-			raw := s.value()
+	s.Array(func() {
+		if id == "" || s.Peek() != '{' {
+			raw := s.Value()
 			out = append(out, sweep.Item{Key: sweep.Unkeyed(raw), Raw: raw})
 			return
 		}
-		start := s.at
 		var name []byte
-		s.object(func(key []byte) {
-			v := s.value()
-			if is(key, id) {
+		raw := s.Object(func(key []byte) {
+			v := s.Value()
+			if jsontext.Names(key, id) {
 				name = v
 			}
 		})
-		raw := s.text[start:s.at:s.at]
 		out = append(out, sweep.Item{Key: rowKey(name, raw), Raw: raw})
 	})
 	return out
@@ -83,7 +80,7 @@ func rows(s *scanner, id string) []sweep.Item {
 // rowKey is the key of a row with that identifier as it is written. Usable is a string that is not empty, is Unicode text and does not
 // begin with a NUL, which marks the keys of rows that have none.
 func rowKey(id, raw []byte) string {
-	if v, ok := text(id); ok && v != "" && v[0] != 0 {
+	if v, ok := jsontext.Text(id); ok && v != "" && v[0] != 0 {
 		return v
 	}
 	return sweep.Unkeyed(raw)

@@ -12,6 +12,7 @@ import (
 	json "github.com/goccy/go-json"
 
 	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/internal/jsontext"
 	"github.com/rollcall-data/rollcall/extract/sweep"
 )
 
@@ -64,17 +65,15 @@ func (s *Source) Model(ctx context.Context, userID string) (Model, error) {
 
 // checkModel accepts an object with at least one of its two keys. Both are required, but what is missing costs a column, not the user.
 func checkModel(body []byte) error {
-	if !json.Valid(body) {
+	if !jsontext.Valid(body) {
 		return fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
 	}
-	s := scanner{text: body}
-	if s.peek() != '{' {
+	if !jsontext.IsObject(body) {
 		return errors.New("JSON that is not an object")
 	}
 	found := false
-	s.object(func(key []byte) {
-		found = found || is(key, "user_models") || is(key, "additional_context")
-		s.value()
+	jsontext.Members(body, func(key, _ []byte) {
+		found = found || jsontext.Names(key, "user_models") || jsontext.Names(key, "additional_context")
 	})
 	if !found {
 		return errors.New("an object without user_models and additional_context")

@@ -308,7 +308,7 @@ func TestRoles(t *testing.T) {
 	if _, err := newSource(t, always(403, ""), Options{}).Roles(t.Context()); !errors.Is(err, ErrForbidden) {
 		t.Errorf("403: %v", err)
 	}
-	if _, err := newSource(t, always(404, ""), Options{}).Roles(t.Context()); !errors.As(err, new(*extract.OrgNotFoundError)) {
+	if _, err := newSource(t, always(404, ""), Options{}).Roles(t.Context()); !errors.Is(err, ErrGone) {
 		t.Errorf("404: %v", err)
 	}
 	if _, err := newSource(t, always(200, "{}"), Options{}).Roles(t.Context()); !errors.As(err, new(*extract.UnavailableError)) {

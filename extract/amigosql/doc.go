@@ -39,6 +39,8 @@
 // sweep.Run, and its [Result] that of sweep.Result. [Source.Lookup] confirms deletions. Whether the table shows users who were deleted softly,
 // and how far it lags, is not known (api/amigo.md §6.4).
 //
+// [Source.Complement] reads the table in one pass and proves nothing, for package amigo's users: with [Options.Complement], what their list lacks.
+//
 // # How it fails
 //
 // By package extract's errors; [QueryError] where the endpoint refuses the query; sweep.StuckError for a server whose answers do not go on from

@@ -123,7 +123,7 @@ func (s *Source) explain(err error) error {
 // QueryError: the endpoint refuses the query, or all queries.
 type QueryError struct {
 	Org    string
-	Status int // 400: not enabled for the organization, or not to its taste; 403: privileges are missing
+	Status int // 400: not enabled for the organization, or not to its taste; 403: privileges are missing; 404: there is no such endpoint
 
 	err error
 }

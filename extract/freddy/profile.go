@@ -115,7 +115,7 @@ func (s *Source) batch(ctx context.Context, ids []string) (b batch, status int, 
 		Org: s.Org(), Kind: extract.KindFreddyBatch, Method: http.MethodPost, Path: "/v1/user/batch", Body: body,
 		Final: []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
 	}
-	a, err := s.c.Do(ctx, call, func(a extract.Answer) (err error) {
+	a, err := s.do(ctx, call, func(a extract.Answer) (err error) {
 		if failed(a) {
 			return nil
 		}
@@ -143,7 +143,7 @@ func (s *Source) get(ctx context.Context, path string) (extract.Answer, error) {
 		Org: s.Org(), Kind: extract.KindFreddyGet, Method: http.MethodGet, Path: path,
 		Final: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
 	}
-	return s.c.Do(ctx, call, func(a extract.Answer) error {
+	return s.do(ctx, call, func(a extract.Answer) error {
 		if failed(a) {
 			return nil
 		}

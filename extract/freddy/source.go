@@ -23,10 +23,10 @@ const Connection = "freddy"
 func Auth(key extract.Secret) *extract.Static { return extract.HeaderKey("X-API-Key", key) }
 
 // Limits are the requests a minute of the standard plan (api/freddy.md §7), for extract.Options.Limits. The plan limits a key, not an
-// endpoint: of the three kinds, send one at a time.
+// endpoint: all kinds count as one, see [extract.Kind.Endpoint].
 func Limits() map[extract.Kind]int {
 	const standard = 100
-	return map[extract.Kind]int{extract.KindFreddyList: standard, extract.KindFreddyBatch: standard, extract.KindFreddyGet: standard}
+	return map[extract.Kind]int{extract.KindFreddyList: standard}
 }
 
 // Options say whose users to read.
@@ -71,7 +71,7 @@ func (s *Source) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 		decode = decodeMembers
 	}
 	var p page
-	_, err := s.c.Do(ctx, call, func(a extract.Answer) (err error) {
+	_, err := s.do(ctx, call, func(a extract.Answer) (err error) {
 		p, err = decode(a.Body)
 		return err
 	})

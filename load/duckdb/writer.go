@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -19,7 +21,7 @@ import (
 // fastest, and the bounds are what a load holds in memory for a table.
 const (
 	insertRows  = 122_880
-	insertBytes = 48 << 20
+	insertBytes = 16 << 20
 )
 
 // Writer fills a new DuckDB file. It is not safe for concurrent use.
@@ -51,19 +53,28 @@ func Create(ctx context.Context, path string, tables []schema.Table, s Settings)
 			return nil, fmt.Errorf("create %s: %w", p, err)
 		}
 	}
-	connector, err := attach(ctx, path, false, s)
-	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", path, err)
-	}
-	w := &Writer{path: path, connector: connector, pending: map[string]*pending{}}
-	if err := w.open(ctx, tables); err != nil {
+	w := &Writer{path: path, pending: map[string]*pending{}}
+	if err := w.open(ctx, tables, nil, s); err != nil {
 		return nil, errors.Join(fmt.Errorf("create %s: %w", path, err), w.Abandon())
 	}
 	return w, nil
 }
 
-func (w *Writer) open(ctx context.Context, tables []schema.Table) error {
+// Amend opens the file at path, a copy of a finished one that has these tables, and the transaction that everything is written in. The tables
+// named by keep have the rows that they have; the others are made anew.
+func Amend(ctx context.Context, path string, tables []schema.Table, keep []string, s Settings) (*Writer, error) {
+	w := &Writer{path: path, pending: map[string]*pending{}}
+	if err := w.open(ctx, tables, keep, s); err != nil {
+		return nil, errors.Join(fmt.Errorf("amend %s: %w", path, err), w.Abandon())
+	}
+	return w, nil
+}
+
+func (w *Writer) open(ctx context.Context, tables []schema.Table, keep []string, s Settings) error {
 	var err error
+	if w.connector, err = attach(ctx, w.path, false, s); err != nil {
+		return err
+	}
 	if w.conn, err = w.connector.Connect(ctx); err != nil {
 		return err
 	}
@@ -76,7 +87,14 @@ func (w *Writer) open(ctx context.Context, tables []schema.Table) error {
 	for _, t := range tables {
 		w.pending[t.Name] = &pending{table: t, schema: t.Arrow()}
 		w.order = append(w.order, t.Name)
-		for _, sql := range append([]string{t.DDL()}, t.Comments()...) {
+		var statements []string
+		if keep != nil && !slices.Contains(keep, t.Name) {
+			statements = []string{"DROP TABLE " + schema.Quote(t.Name)}
+		}
+		if !slices.Contains(keep, t.Name) {
+			statements = append(statements, t.DDL())
+		}
+		for _, sql := range append(statements, t.Comments()...) {
 			if err := w.Exec(ctx, sql); err != nil {
 				return fmt.Errorf("table %s: %w", t.Name, err)
 			}
@@ -121,20 +139,11 @@ func (w *Writer) Append(ctx context.Context, table string, batch arrow.Record) e
 	// one schema for all: a batch that was read from Parquet has metadata that others do not
 	p.batches = append(p.batches, array.NewRecord(p.schema, batch.Columns(), batch.NumRows()))
 	p.rows += batch.NumRows()
-	p.bytes += size(batch)
+	p.bytes += schema.BatchBytes(batch)
 	if p.rows >= insertRows || p.bytes >= insertBytes {
 		return w.insert(ctx, p)
 	}
 	return nil
-}
-
-// size is roughly the memory of a batch, in bytes.
-func size(batch arrow.Record) int64 {
-	var n int64
-	for _, c := range batch.Columns() {
-		n += int64(c.Data().SizeInBytes())
-	}
-	return n
 }
 
 const viewName = "rollcall_batches"
@@ -155,17 +164,40 @@ func (w *Writer) insert(ctx context.Context, p *pending) error {
 // insertView has DuckDB read the pending batches. A view of Arrow data is read once and stays in the catalog when it is released, so each
 // statement makes its own and drops it.
 func (w *Writer) insertView(ctx context.Context, p *pending) error {
-	v := &view{schema: p.schema, batches: p.batches}
+	return w.withView(ctx, p.schema, p.batches, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s", schema.Quote(p.table.Name), viewName))
+}
+
+// withView runs a statement that reads batches under the name of the view.
+func (w *Writer) withView(ctx context.Context, s *arrow.Schema, batches []arrow.Record, sql string) error {
+	v := &view{schema: s, batches: batches}
 	defer v.empty()
 	release, err := w.arrow.RegisterView(v, viewName)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := w.Exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s", schema.Quote(p.table.Name), viewName)); err != nil {
+	if err := w.Exec(ctx, sql); err != nil {
 		return err
 	}
 	return w.Exec(ctx, "DROP VIEW "+viewName)
+}
+
+// Delete removes the rows of a kept table whose columns are those of a row of keys, NULL being NULL, and that meet the condition, SQL about
+// the table as t; empty is none. It comes before what is appended to the table.
+func (w *Writer) Delete(ctx context.Context, table string, keys arrow.Record, condition string) error {
+	var on []string
+	for _, f := range keys.Schema().Fields() {
+		on = append(on, fmt.Sprintf("t.%[1]s IS NOT DISTINCT FROM k.%[1]s", schema.Quote(f.Name)))
+	}
+	if condition != "" {
+		on = append(on, condition)
+	}
+	sql := fmt.Sprintf("DELETE FROM %s t USING %s k WHERE %s", schema.Quote(table), viewName, strings.Join(on, " AND "))
+	if err := w.withView(ctx, keys.Schema(), []arrow.Record{keys}, sql); err != nil {
+		w.failed = true
+		return fmt.Errorf("duckdb: delete from %s: %w", table, err)
+	}
+	return nil
 }
 
 func (p *pending) clear() {

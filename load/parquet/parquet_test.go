@@ -453,8 +453,8 @@ func TestAFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.buf = bufio.NewWriterSize(disk, 4096)
-		w.out, err = pqarrow.NewFileWriter(w.schema, struct{ io.Writer }{w.buf}, properties(mem, everything), pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(mem)))
+		w.open.buf = bufio.NewWriterSize(disk, 4096)
+		w.open.out, err = pqarrow.NewFileWriter(w.schema, struct{ io.Writer }{w.open.buf}, properties(mem, everything), pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(mem)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -464,7 +464,7 @@ func TestAFullDisk(t *testing.T) {
 			if err := w.Append(b); err != nil {
 				break // Close must say so, too
 			}
-			w.bytes = rowGroupBytes // as if the row group were full: it goes to the disk
+			w.open.group = rowGroupBytes // as if the row group were full: it goes to the disk
 		}
 		return w.Close()
 	}

@@ -44,6 +44,11 @@ func NewReader(mem memory.Allocator, dir string, columns ...string) (*Reader, er
 	return &Reader{mem: mem, parts: parts, names: columns}, nil
 }
 
+// OpenPart reads one part.
+func OpenPart(mem memory.Allocator, path string, columns ...string) *Reader {
+	return &Reader{mem: mem, parts: []string{path}, names: columns}
+}
+
 // Parts lists the parts in dir, in order.
 func Parts(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir) // not Glob: the folder's name may have any character in it

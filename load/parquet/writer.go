@@ -21,7 +21,8 @@ import (
 const (
 	rowGroupRows  = 122_880
 	rowGroupBytes = 64 << 20
-	zstdLevel     = 1 // level 3 is a third slower and 3 % smaller
+	partBytes     = 256 << 20 // of the batches; a part is what one version can take over from another
+	zstdLevel     = 1         // level 3 is a third slower and 3 % smaller
 	bufferBytes   = 1 << 20
 	fileMode      = 0o600
 	dirMode       = 0o700
@@ -32,33 +33,32 @@ const partPattern = "part-*.parquet"
 // PartName is the name of a table's nth part, from 0.
 func PartName(n int) string { return fmt.Sprintf("part-%05d.parquet", n) }
 
-// Writer writes one table as one part. It is not safe for concurrent use.
+// Part says what is in one part of a table.
+type Part struct {
+	Name  string // of the file
+	Rows  int64
+	Nulls []int64 // by column: in how many rows it is NULL
+}
+
+// Writer writes one table, in as many parts as its size asks for, one at least. It is not safe for concurrent use.
 type Writer struct {
-	path    string
+	dir     string
 	table   schema.Table
-	file    *os.File
-	buf     *bufio.Writer
-	out     *pqarrow.FileWriter
+	mem     memory.Allocator
 	schema  *arrow.Schema
-	bytes   int64 // of the row group that is being written
+	parts   []Part
+	open    *partWriter // nil: the next batch begins a part
 	failure error
 }
 
-// NewWriter makes dir and the table's first part in it. A table without rows has a part without rows.
+// NewWriter makes dir, for parts of a table.
 func NewWriter(mem memory.Allocator, dir string, t schema.Table) (*Writer, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("parquet %s: %w", t.Name, err)
 	}
-	path := filepath.Join(dir, PartName(0))
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
-	if err != nil {
-		return nil, fmt.Errorf("parquet %s: %w", t.Name, err)
-	}
-	w := &Writer{path: path, table: t, file: f, buf: bufio.NewWriterSize(f, bufferBytes), schema: arrowSchema(t)}
-	// the plain io.Writer keeps pqarrow from closing the file before it is synced
-	w.out, err = pqarrow.NewFileWriter(w.schema, struct{ io.Writer }{w.buf}, properties(mem, t), pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema(), pqarrow.WithAllocator(mem)))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("parquet %s: %w", t.Name, err), f.Close())
+	w := &Writer{dir: dir, table: t, mem: mem, schema: arrowSchema(t)}
+	if err := w.begin(); err != nil { // that it can be written is known from the start
+		return nil, err
 	}
 	return w, nil
 }
@@ -86,21 +86,124 @@ func properties(mem memory.Allocator, t schema.Table) *parquet.WriterProperties 
 	return parquet.NewWriterProperties(options...)
 }
 
+func (w *Writer) begin() (err error) {
+	part := Part{Name: PartName(len(w.parts)), Nulls: make([]int64, len(w.table.Columns))}
+	w.open, err = newPartWriter(filepath.Join(w.dir, part.Name), w.schema, properties(w.mem, w.table), w.mem)
+	if err != nil {
+		return w.fail(part.Name, err)
+	}
+	w.parts = append(w.parts, part)
+	return nil
+}
+
+func (w *Writer) fail(part string, err error) error {
+	w.failure = fmt.Errorf("parquet %s: %w", filepath.Join(w.dir, part), err)
+	return w.failure
+}
+
 // Append writes a batch; its columns must be the table's. Where it fails, so does Close.
 func (w *Writer) Append(batch arrow.Record) error {
-	err := w.table.Match(batch.Schema())
-	if err == nil {
-		err = w.write(batch)
+	if err := w.table.Match(batch.Schema()); err != nil {
+		return w.fail("", err)
 	}
-	if err != nil {
-		w.failure = fmt.Errorf("parquet %s: %w", w.path, err)
-		return w.failure
+	if w.open == nil {
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	part := &w.parts[len(w.parts)-1]
+	if err := w.open.append(batch); err != nil {
+		return w.fail(part.Name, err)
+	}
+	part.Rows += batch.NumRows()
+	for i, c := range batch.Columns() {
+		part.Nulls[i] += int64(c.NullN())
+	}
+	if w.open.bytes >= partBytes {
+		return w.end()
 	}
 	return nil
 }
 
-func (w *Writer) write(batch arrow.Record) error {
-	if w.bytes >= rowGroupBytes {
+// Link takes over a part of another version as it is, behind the rows so far. It must be on the same file system.
+func (w *Writer) Link(path string, p Part) error {
+	if err := w.end(); err != nil {
+		return err
+	}
+	if n := len(w.parts); n > 0 && w.parts[n-1].Rows == 0 { // the first one, begun with the table
+		w.parts = w.parts[:n-1]
+		if err := os.Remove(filepath.Join(w.dir, PartName(n-1))); err != nil {
+			return w.fail(PartName(n-1), err)
+		}
+	}
+	p.Name = PartName(len(w.parts))
+	if err := os.Link(path, filepath.Join(w.dir, p.Name)); err != nil {
+		return w.fail(p.Name, err)
+	}
+	w.parts = append(w.parts, p)
+	return nil
+}
+
+// end completes the part that is open.
+func (w *Writer) end() error {
+	if w.open == nil {
+		return nil
+	}
+	open := w.open
+	w.open = nil
+	if err := open.close(); err != nil {
+		return w.fail(w.parts[len(w.parts)-1].Name, err)
+	}
+	return nil
+}
+
+// Parts says what the parts are. They are complete when Close has returned nil.
+func (w *Writer) Parts() []Part { return w.parts }
+
+// Close ends the last part. Every part is synced then; a table without rows has one without rows.
+func (w *Writer) Close() error {
+	if w.failure != nil {
+		return errors.Join(w.failure, w.Abandon())
+	}
+	return w.end()
+}
+
+// Abandon closes an unfinished part and frees what is not written yet.
+func (w *Writer) Abandon() error {
+	if w.open == nil {
+		return nil
+	}
+	open := w.open
+	w.open = nil
+	return open.abandon()
+}
+
+// partWriter writes one file.
+type partWriter struct {
+	file   *os.File
+	buf    *bufio.Writer
+	out    *pqarrow.FileWriter
+	schema *arrow.Schema
+	group  int64 // bytes of the row group that is being written
+	bytes  int64 // of all batches
+}
+
+func newPartWriter(path string, s *arrow.Schema, p *parquet.WriterProperties, mem memory.Allocator) (*partWriter, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	w := &partWriter{file: f, buf: bufio.NewWriterSize(f, bufferBytes), schema: s}
+	// the plain io.Writer keeps pqarrow from closing the file before it is synced
+	w.out, err = pqarrow.NewFileWriter(s, struct{ io.Writer }{w.buf}, p, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema(), pqarrow.WithAllocator(mem)))
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return w, nil
+}
+
+func (w *partWriter) append(batch arrow.Record) error {
+	if w.group >= rowGroupBytes {
 		w.out.NewBufferedRowGroup()
 	}
 	marked := array.NewRecord(w.schema, batch.Columns(), batch.NumRows())
@@ -113,36 +216,28 @@ func (w *Writer) write(batch arrow.Record) error {
 		return err
 	}
 	if int64(rows) <= batch.NumRows() { // a row group began with this batch, or within it
-		w.bytes = 0
+		w.group = 0
 	}
-	for _, c := range batch.Columns() {
-		w.bytes += int64(c.Data().SizeInBytes())
-	}
+	n := schema.BatchBytes(batch)
+	w.group += n
+	w.bytes += n
 	return nil
 }
 
-// Close ends the file and syncs it.
-func (w *Writer) Close() error {
-	if w.failure != nil {
-		return errors.Join(w.failure, w.Abandon())
-	}
+func (w *partWriter) close() error {
 	if err := w.out.Close(); err != nil {
-		return errors.Join(fmt.Errorf("parquet %s: %w", w.path, err), w.file.Close())
+		return errors.Join(err, w.file.Close())
 	}
 	if err := w.buf.Flush(); err != nil {
-		return errors.Join(fmt.Errorf("parquet %s: %w", w.path, err), w.file.Close())
+		return errors.Join(err, w.file.Close())
 	}
 	if err := w.file.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("parquet %s: %w", w.path, err), w.file.Close())
+		return errors.Join(err, w.file.Close())
 	}
-	if err := w.file.Close(); err != nil {
-		return fmt.Errorf("parquet %s: %w", w.path, err)
-	}
-	return nil
+	return w.file.Close()
 }
 
-// Abandon closes an unfinished file and frees what is not written yet.
-func (w *Writer) Abandon() error {
+func (w *partWriter) abandon() error {
 	w.buf.Reset(io.Discard)
 	_ = w.out.Close() // nobody reads what it makes
 	return w.file.Close()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,11 +31,16 @@ type Building struct {
 	run    string
 	dir    string
 	tables []schema.Table
+	base   *Version // nil: the version is built whole
+	kept   []string // the tables that keep the rows of the base in the database
 	rows   map[string]int64
+	nulls  map[string][]int64
 
 	db      *duckdb.Writer
 	parts   map[string]*parquet.Writer
-	queues  []chan work
+	files   map[string]parquet.Part // what the finished parts are, by path
+	toDB    chan work
+	toParts chan work
 	wait    sync.WaitGroup
 	mu      sync.Mutex
 	failure error
@@ -43,24 +49,25 @@ type Building struct {
 	closed  bool
 }
 
-type work struct {
-	table string
-	batch arrow.Record
-}
-
-// queueLength bounds the batches on their way to a sink: back-pressure on who makes them.
-const queueLength = 4
-
 // Begin starts a version for a run, sweeping away what unfinished builds left. Abort must be called in the end, whatever happened.
 func (w *Warehouse) Begin(ctx context.Context, run string, tables []schema.Table, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
 	if err := w.sweep(); err != nil {
 		return nil, err
 	}
-	b := &Building{w: w, run: run, dir: filepath.Join(w.dir, versionsName, buildPrefix+run), tables: tables, rows: map[string]int64{}, parts: map[string]*parquet.Writer{}}
+	return w.begin(ctx, &Building{w: w, run: run, tables: tables}, mem, s)
+}
+
+func (w *Warehouse) begin(ctx context.Context, b *Building, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
+	b.dir = filepath.Join(w.dir, versionsName, buildPrefix+b.run)
+	b.rows, b.nulls = map[string]int64{}, map[string][]int64{}
+	b.parts, b.files = map[string]*parquet.Writer{}, map[string]parquet.Part{}
+	for _, t := range b.tables {
+		b.nulls[t.Name] = make([]int64, len(t.Columns))
+	}
 	ctx, b.stop = context.WithCancel(ctx)
 	b.stopped = ctx.Err
 	if err := b.open(ctx, mem, s); err != nil {
-		return nil, errors.Join(fmt.Errorf("begin version %s: %w", run, err), b.Abort())
+		return nil, errors.Join(fmt.Errorf("begin version %s: %w", b.run, err), b.Abort())
 	}
 	return b, nil
 }
@@ -70,34 +77,40 @@ func (b *Building) open(ctx context.Context, mem memory.Allocator, s duckdb.Sett
 		return err
 	}
 	var err error
-	if b.db, err = duckdb.Create(ctx, filepath.Join(b.dir, databaseName), b.tables, s); err != nil {
+	path := filepath.Join(b.dir, databaseName)
+	if b.base == nil {
+		b.db, err = duckdb.Create(ctx, path, b.tables, s)
+	} else if err = copyFile(b.base.Database(), path); err == nil {
+		b.db, err = duckdb.Amend(ctx, path, b.tables, b.kept, s)
+	}
+	if err != nil {
 		return err
 	}
 	for _, t := range b.tables {
-		if b.parts[t.Name], err = parquet.NewWriter(mem, filepath.Join(b.dir, parquetName, t.Name), t); err != nil {
+		part, err := parquet.NewWriter(mem, filepath.Join(b.dir, parquetName, t.Name), t)
+		if err != nil {
 			return err
 		}
+		b.parts[t.Name] = part
 	}
-	b.sink(func(w work) error { return b.db.Append(ctx, w.table, w.batch) })
-	b.sink(func(w work) error { return b.parts[w.table].Append(w.batch) })
+	b.toDB = b.sink(mem, func(table string, batch arrow.Record) error { return b.db.Append(ctx, table, batch) },
+		func(w work) error { return b.db.Delete(ctx, w.table, w.batch, w.condition) })
+	b.toParts = b.sink(mem, func(table string, batch arrow.Record) error { return b.parts[table].Append(batch) },
+		func(w work) error {
+			return b.parts[w.table].Link(b.base.Path(*w.link), parquet.Part{Rows: w.link.Rows, Nulls: w.link.Nulls})
+		})
 	return nil
 }
 
-func (b *Building) sink(take func(work) error) {
-	queue := make(chan work, queueLength)
-	b.queues = append(b.queues, queue)
-	b.wait.Add(1)
-	go func() {
-		defer b.wait.Done()
-		for w := range queue {
-			if b.stopped() == nil {
-				if err := take(w); err != nil {
-					b.fail(err)
-				}
-			}
-			w.batch.Release()
+// drain waits until the sinks have done their work, and ends them.
+func (b *Building) drain() {
+	for _, q := range []*chan work{&b.toDB, &b.toParts} {
+		if *q != nil {
+			close(*q)
+			*q = nil
 		}
-	}()
+	}
+	b.wait.Wait()
 }
 
 func (b *Building) fail(err error) {
@@ -126,21 +139,29 @@ func (b *Building) Append(table string, batch arrow.Record) error {
 	if b.parts[table] == nil {
 		return fmt.Errorf("version %s: no table %s", b.run, table)
 	}
-	b.rows[table] += batch.NumRows()
-	for _, q := range b.queues {
+	b.count(table, batch)
+	for _, q := range []chan work{b.toDB, b.toParts} {
 		batch.Retain()
-		q <- work{table, batch}
+		q <- work{table: table, batch: batch}
 	}
 	return nil
 }
 
+func (b *Building) count(table string, batch arrow.Record) {
+	b.rows[table] += batch.NumRows()
+	for i := range min(len(b.nulls[table]), len(batch.Columns())) { // the sinks tell what is not the table's
+		b.nulls[table][i] += int64(batch.Column(i).NullN())
+	}
+}
+
+// Nulls is how many rows a table has so far, and in how many each column is NULL.
+func (b *Building) Nulls(table string) (rows int64, nulls []int64) {
+	return b.rows[table], b.nulls[table]
+}
+
 // finish closes every file, complete and synced.
 func (b *Building) finish(ctx context.Context) error {
-	for _, q := range b.queues {
-		close(q)
-	}
-	b.queues = nil
-	b.wait.Wait()
+	b.drain()
 	if err := b.err(); err != nil {
 		return err
 	}
@@ -157,6 +178,37 @@ func (b *Building) finishParts() error {
 		if err := p.Close(); err != nil {
 			return err
 		}
+		for _, part := range p.Parts() {
+			b.files[path.Join(parquetName, t.Name, part.Name)] = part
+		}
+	}
+	return nil
+}
+
+// entries are the tables as the manifest has them.
+func (b *Building) entries() []TableEntry {
+	out := make([]TableEntry, len(b.tables))
+	for i, t := range b.tables {
+		out[i] = TableEntry{Name: t.Name, Rows: b.rows[t.Name], Schema: fingerprint(t)}
+	}
+	return out
+}
+
+// describe syncs the files and writes what they are into the manifest.
+func (b *Building) describe(m *Manifest) (err error) {
+	if m.Files, err = syncFiles(b.dir); err != nil {
+		return err
+	}
+	for i := range m.Files {
+		f := &m.Files[i]
+		part := b.files[f.Path]
+		f.Rows, f.Nulls = part.Rows, part.Nulls
+		if f.Path == databaseName {
+			m.Compact = f.Size
+		}
+	}
+	if b.base != nil {
+		m.Compact = b.base.Manifest.Compact
 	}
 	return nil
 }
@@ -167,6 +219,9 @@ type Details struct {
 	Base    string
 	Created time.Time
 	Summary any // the run's summary, written as JSON
+	// Check, where it is not nil, has the last word on the database before it is made current: its error blocks the publish. It comes before
+	// Summary is written.
+	Check func(ctx context.Context, database string) error
 }
 
 // Publish completes the version, reads it back, compares DuckDB with Parquet and both with what was appended, and makes it current. The
@@ -175,20 +230,22 @@ func (b *Building) Publish(ctx context.Context, d Details) (Version, error) {
 	if err := b.finish(ctx); err != nil {
 		return Version{}, err
 	}
-	expected := make([]TableEntry, len(b.tables))
-	for i, t := range b.tables {
-		expected[i] = TableEntry{Name: t.Name, Rows: b.rows[t.Name]}
-	}
+	expected := b.entries()
 	if err := compareTables(ctx, b.dir, expected); err != nil {
 		return Version{}, err
 	}
+	if d.Check != nil {
+		if err := d.Check(ctx, filepath.Join(b.dir, databaseName)); err != nil {
+			return Version{}, err
+		}
+	}
 	m := Manifest{Format: manifestFormat, Run: b.run, DataRun: d.DataRun, Base: d.Base, CreatedAt: d.Created.UTC().Format(time.RFC3339Nano),
-		Fingerprint: fingerprint(b.tables), Tables: expected}
+		Fingerprint: fingerprint(b.tables...), Tables: expected}
 	var err error
 	if m.Summary, err = json.Marshal(d.Summary); err != nil {
 		return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
 	}
-	if m.Files, err = syncFiles(b.dir); err != nil {
+	if err := b.describe(&m); err != nil {
 		return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
 	}
 	if err := writeManifest(b.dir, m); err != nil {
@@ -229,11 +286,7 @@ func (b *Building) Abort() error {
 	}
 	b.closed = true
 	b.stop()
-	for _, q := range b.queues {
-		close(q)
-	}
-	b.queues = nil
-	b.wait.Wait()
+	b.drain()
 	var errs []error
 	if b.db != nil {
 		errs = append(errs, b.db.Abandon())
@@ -286,8 +339,12 @@ func describe(dir, path string, sync bool) (FileEntry, error) {
 	return FileEntry{Path: filepath.ToSlash(rel), Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
 }
 
-func fingerprint(tables []schema.Table) string {
+// flattening is counted up with every change of how records become rows, so that no version is amended whose rows were made another way.
+const flattening = 1
+
+func fingerprint(tables ...schema.Table) string {
 	h := sha256.New()
+	fmt.Fprintf(h, "%d\n", flattening)
 	for _, t := range tables {
 		fmt.Fprintf(h, "%s\n", t.DDL())
 	}

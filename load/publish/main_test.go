@@ -31,7 +31,7 @@ const part = "ROLLCALL_TEST_PART"
 func TestMain(m *testing.M) {
 	if role := os.Getenv(part); role != "" {
 		if err := play(strings.Split(role, "\n")); err != nil {
-			fmt.Println("error:", err)
+			fmt.Println("error:", strings.ReplaceAll(err.Error(), "\n", "; "))
 			os.Exit(1)
 		}
 		return
@@ -52,8 +52,12 @@ func play(args []string) error {
 			return err
 		}
 		return errors.Join(untilStdinCloses(), v.Close())
-	case "publish":
-		return publishForEver(args[1])
+	case "once":
+		return publishRun(Open(args[1]), args[2], 3)
+	case "read":
+		return read(args[1])
+	case "paused":
+		return errors.Join(untilStdinCloses(), publishRun(Open(args[1]), args[2], 3))
 	case "full":
 		return onAFullDisk(args[1], args[2])
 	}
@@ -67,19 +71,6 @@ func untilStdinCloses() error {
 		return nil //nolint:nilerr // that it is closed is the sign to go
 	}
 	return nil
-}
-
-// publishForEver publishes one version after the other and says how far it is.
-func publishForEver(dir string) error {
-	w := Open(dir)
-	for n := 0; ; n++ {
-		run := "run-" + strconv.Itoa(1000+n)
-		fmt.Println("begin", run)
-		if err := publishRun(w, run, n+1); err != nil {
-			return err
-		}
-		fmt.Println("published", run)
-	}
 }
 
 // onAFullDisk publishes where no file may become larger than so many bytes.

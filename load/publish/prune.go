@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,9 +23,16 @@ type Fate struct {
 	Why     string
 }
 
-// Prune removes the oldest versions beyond keep, but for the current one and those that somebody has open in DuckDB. The caller holds the
+// Retention says which versions Prune keeps beside the current one.
+type Retention struct {
+	Versions int           // so many of the newest
+	For      time.Duration // each so long after it was current last: for readers of Parquet, who cannot be seen
+	Most     int           // versions that For keeps at most, with all others; 0: as many as there are
+}
+
+// Prune removes the oldest versions that are not kept, but for the current one and those that somebody has open in DuckDB. The caller holds the
 // lock. Versions are named oldest first.
-func (w *Warehouse) Prune(keep int) ([]Fate, error) {
+func (w *Warehouse) Prune(keep Retention, now time.Time) ([]Fate, error) {
 	runs, err := w.Versions()
 	if err != nil {
 		return nil, err
@@ -37,24 +45,43 @@ func (w *Warehouse) Prune(keep int) ([]Fate, error) {
 	left := len(runs)
 	for _, run := range runs {
 		f := Fate{Run: run}
-		dir := filepath.Join(w.dir, versionsName, run)
-		switch {
+		switch why, err := w.wanted(run, left, keep, now); {
+		case err != nil:
+			return fates, err
 		case run == current.Run:
 			f.Why = "current"
-		case left <= keep:
-			f.Why = fmt.Sprintf("among the newest %d", keep)
-		case openElsewhere(filepath.Join(dir, databaseName)):
-			f.Why = "open in DuckDB"
+		case why != "":
+			f.Why = why
 		default:
 			if err := w.remove(run); err != nil {
 				return fates, fmt.Errorf("remove version %s: %w", run, err)
 			}
-			f.Removed, f.Why = true, fmt.Sprintf("older than the newest %d", keep)
+			f.Removed, f.Why = true, fmt.Sprintf("older than the newest %d", keep.Versions)
 			left--
 		}
 		fates = append(fates, f)
 	}
 	return fates, nil
+}
+
+// wanted is why a version is kept; empty: it is not. left are those that are there still.
+func (w *Warehouse) wanted(run string, left int, keep Retention, now time.Time) (string, error) {
+	if left <= keep.Versions {
+		return fmt.Sprintf("among the newest %d", keep.Versions), nil
+	}
+	dir := filepath.Join(w.dir, versionsName, run)
+	if openElsewhere(filepath.Join(dir, databaseName)) {
+		return "open in DuckDB", nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", fmt.Errorf("version %s: %w", run, err)
+	}
+	age := max(0, now.Sub(info.ModTime())) // see SetCurrent
+	if age < keep.For && (keep.Most == 0 || left <= keep.Most) {
+		return fmt.Sprintf("current until %s ago, and kept for %s after that", age.Round(time.Second), keep.For), nil
+	}
+	return "", nil
 }
 
 // remove removes a version that is not current: its name first, so that there is no half of a version under it at any time.

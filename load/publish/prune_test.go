@@ -1,11 +1,9 @@
 package publish
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,10 +13,14 @@ import (
 // fates are what Prune did, "run: why" or "run: removed" each.
 func fates(t *testing.T, w *Warehouse, keep int) []string {
 	t.Helper()
-	fates, err := w.Prune(keep)
+	fates, err := w.Prune(Retention{Versions: keep}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return describeFates(fates)
+}
+
+func describeFates(fates []Fate) []string {
 	out := []string{}
 	for _, f := range fates {
 		what := f.Why
@@ -100,77 +102,49 @@ func TestPruneAfterAnInterruptedRemoval(t *testing.T) {
 	}
 }
 
-func TestLock(t *testing.T) {
+// Readers of Parquet cannot be seen: what was current within keep_for is kept, whatever else says that it can go.
+func TestPruneKeepsWhatWasCurrentLately(t *testing.T) {
 	w := warehouse(t)
-	l, err := w.Lock("sync", clock)
-	if err != nil {
-		t.Fatal(err)
+	begun := time.Now()
+	for _, run := range []string{"run-1", "run-2", "run-3", "run-4"} {
+		publish(t, w, run)
 	}
-	_, err = w.Lock("forget", clock)
-	var locked *LockedError
-	if !errors.As(err, &locked) {
-		t.Fatalf("%v", err)
+	since := func(run string, ago time.Duration) { // when it was current last
+		at := begun.Add(-ago)
+		if err := os.Chtimes(filepath.Join(w.Dir(), versionsName, run), at, at); err != nil {
+			t.Fatal(err)
+		}
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
+	prune := func(keep Retention) []string {
+		t.Helper()
+		got, err := w.Prune(keep, begun)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return describeFates(got)
 	}
-	if d := cmp.Diff(Holder{PID: os.Getpid(), Host: host, Command: "sync", Since: clock}, locked.Holder); d != "" {
+	since("run-1", time.Hour)
+	since("run-2", 59*time.Minute)
+	want := []string{"run-1: removed", "run-2: current until 59m0s ago, and kept for 1h0m0s after that", "run-3: current until 0s ago, and kept for 1h0m0s after that", "run-4: current"}
+	if d := cmp.Diff(want, prune(Retention{Versions: 1, For: time.Hour})); d != "" {
 		t.Error(d)
 	}
-	if want := fmt.Sprintf("another run holds the warehouse: sync, process %d on %s, since 2026-03-04T05:06:07Z", os.Getpid(), host); locked.Error() != want {
-		t.Errorf("%s, want %s", locked, want)
+	want = []string{"run-2: removed", "run-3: current until 0s ago, and kept for 1h0m0s after that", "run-4: current"}
+	if d := cmp.Diff(want, prune(Retention{Versions: 1, For: time.Hour, Most: 2})); d != "" {
+		t.Error(d)
 	}
-	if len(locked.Hints()) == 0 {
-		t.Error("no hint")
+	since("run-3", -time.Minute) // the clock was set back
+	since("run-4", 1000*time.Hour)
+	if d := cmp.Diff([]string{"run-3: current until 0s ago, and kept for 1s after that", "run-4: current"}, prune(Retention{Versions: 1, For: time.Second})); d != "" {
+		t.Error(d)
 	}
-	if got := (&LockedError{}).Error(); got != "another run holds the warehouse" {
-		t.Error(got)
+	publish(t, w, "run-5") // run-4 was current until now, however old it is
+	want = []string{"run-3: removed", "run-4: current until 0s ago, and kept for 1m0s after that", "run-5: current"}
+	since("run-3", time.Minute)
+	if d := cmp.Diff(want, prune(Retention{Versions: 1, For: time.Minute})); d != "" {
+		t.Error(d)
 	}
-	if err := l.Unlock(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := w.Lock("sync", clock.Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := again.Unlock(); err != nil {
-		t.Error(err)
-	}
-}
-
-// The lock holds between processes, says who has it, and is free when the process that had it is dead.
-func TestLockBetweenProcesses(t *testing.T) {
-	w := warehouse(t)
-	other := start(t, "lock", w.Dir())
-	other.says(t, "ready")
-	_, err := w.Lock("sync", clock)
-	var locked *LockedError
-	if !errors.As(err, &locked) || locked.Holder.PID != other.cmd.Process.Pid || locked.Holder.Command != "sync" {
-		t.Fatalf("%v", err)
-	}
-	second := start(t, "lock", w.Dir())
-	if last, err := second.ends(); err == nil || !strings.Contains(last, "another run holds the warehouse") {
-		t.Errorf("%s, %v", last, err)
-	}
-	other.kill()
-	l, err := w.Lock("sync", clock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Unlock(); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestALockThatCannotBeTaken(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Open(filepath.Join(path, "warehouse")).Lock("sync", clock)
-	var locked *LockedError
-	if err == nil || errors.As(err, &locked) {
-		t.Errorf("%v", err)
+	if d := cmp.Diff([]string{"run-4: removed", "run-5: current"}, prune(Retention{Versions: 1})); d != "" {
+		t.Error(d)
 	}
 }

@@ -66,14 +66,10 @@ func (b *Building) Replace(ctx context.Context, old Version, edit func(*Manifest
 		return err
 	}
 	m := old.Manifest
-	m.Fingerprint = fingerprint(b.tables)
-	m.Tables = make([]TableEntry, len(b.tables))
-	for i, t := range b.tables {
-		m.Tables[i] = TableEntry{Name: t.Name, Rows: b.rows[t.Name]}
-	}
+	m.Fingerprint, m.Tables = fingerprint(b.tables...), b.entries()
 	err := compareTables(ctx, b.dir, m.Tables)
 	if err == nil {
-		m.Files, err = syncFiles(b.dir)
+		err = b.describe(&m)
 	}
 	if err == nil {
 		err = edit(&m)

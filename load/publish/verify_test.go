@@ -157,7 +157,7 @@ func TestTablesThatDiffer(t *testing.T) {
 			if err := errors.Join(b.Append(schema.NameRoles, batch), b.finish(t.Context())); err != nil {
 				t.Fatal(err)
 			}
-			expected := []TableEntry{{schema.NameRoles, 2}}
+			expected := []TableEntry{{Name: schema.NameRoles, Rows: 2}}
 			if err := compareTables(t.Context(), b.dir, expected); err != nil {
 				t.Fatal(err)
 			}
@@ -209,7 +209,7 @@ func TestRowsThatAreNotThere(t *testing.T) {
 		table TableEntry
 		what  string
 	}{
-		{TableEntry{"roles", 4}, "table roles has 3 rows, not 4"}, {TableEntry{"nowhere", 0}, "nowhere"},
+		{TableEntry{Name: "roles", Rows: 4}, "table roles has 3 rows, not 4"}, {TableEntry{Name: "nowhere"}, "nowhere"},
 	} {
 		var d *DifferenceError
 		if err := compareTables(t.Context(), b.dir, []TableEntry{tt.table}); !errors.As(err, &d) || d.File != "users.duckdb" || !strings.Contains(d.What, tt.what) {

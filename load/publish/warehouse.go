@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ErrNoVersion is returned where nothing was published yet, or where there is no warehouse at all.
@@ -74,20 +75,24 @@ type Manifest struct {
 	Tables      []TableEntry    `json:"tables"`
 	Files       []FileEntry     `json:"files"`
 	Erasures    []Erasure       `json:"erasures,omitempty"`
-	SHA256      string          `json:"manifest_sha256"` // of the manifest's file, with zeros in its own place
+	Compact     int64           `json:"compact_bytes,omitempty"` // what users.duckdb took when it was last built whole
+	SHA256      string          `json:"manifest_sha256"`         // of the manifest's file, with zeros in its own place
 }
 
 // TableEntry is a table of a version.
 type TableEntry struct {
-	Name string `json:"name"`
-	Rows int64  `json:"rows"`
+	Name   string `json:"name"`
+	Rows   int64  `json:"rows"`
+	Schema string `json:"schema,omitempty"` // SHA-256 over its columns and types
 }
 
 // FileEntry is a file of a version, by its path in the version's folder.
 type FileEntry struct {
-	Path   string `json:"path"`
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
+	Path   string  `json:"path"`
+	Size   int64   `json:"size"`
+	SHA256 string  `json:"sha256"`
+	Rows   int64   `json:"rows,omitempty"`  // of a Parquet part
+	Nulls  []int64 `json:"nulls,omitempty"` // of a Parquet part: by column, in how many rows it is NULL
 }
 
 // Erasure says that a version was rewritten to forget users, or to redact what rules about personal data take away.
@@ -153,10 +158,17 @@ func (w *Warehouse) Versions() ([]string, error) {
 	return runs, nil
 }
 
-// SetCurrent makes a published version current, by one rename.
+// SetCurrent makes a published version current, by one rename. The time of the folder of the version that was current until then says since when
+// it is not: Retention counts from there.
 func (w *Warehouse) SetCurrent(run string) error {
 	if _, err := w.Version(run); err != nil {
 		return err
+	}
+	if before, err := os.Readlink(filepath.Join(w.dir, currentName)); err == nil {
+		now := time.Now()
+		if err := os.Chtimes(filepath.Join(w.dir, before), now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("make %s current: %w", run, err)
+		}
 	}
 	tmp := filepath.Join(w.dir, "."+currentName+".next")
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {

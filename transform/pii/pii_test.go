@@ -164,9 +164,8 @@ func TestNothingOfAHiddenValueComesOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var value func(depth int) string
-		value = func(depth int) string {
-			kinds := 5
+		var value func(depth, kinds int) string
+		value = func(depth, kinds int) string {
 			if depth == 0 {
 				kinds = 3
 			}
@@ -178,19 +177,22 @@ func TestNothingOfAHiddenValueComesOut(t *testing.T) {
 			case 2:
 				return "null"
 			case 3:
-				return "[" + value(depth-1) + " , " + value(depth-1) + "]"
+				return "[" + value(depth-1, kinds) + " , " + value(depth-1, kinds) + "]"
 			}
-			return `{ "` + secret + `" : ` + value(depth-1) + `}`
+			return `{ "` + secret + `" : ` + value(depth-1, kinds) + `}`
 		}
-		// put the secret at the path, or something else where the path goes through
+		// Put the secret at the path, or something else where the path goes through: no object, whose other members no rule is about.
 		steps, err := parsePath(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var build func(steps []step) string
 		build = func(steps []step) string {
-			if len(steps) == 0 || steps[0].kind != member && rapid.IntRange(0, 3).Draw(t, "shape") == 0 {
-				return value(3)
+			if len(steps) == 0 {
+				return value(3, 5)
+			}
+			if steps[0].kind != member && rapid.IntRange(0, 3).Draw(t, "shape") == 0 {
+				return value(3, 4)
 			}
 			inner := build(steps[1:])
 			switch steps[0].kind {

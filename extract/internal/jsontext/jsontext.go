@@ -28,48 +28,34 @@ func IsString(v []byte) bool { return startsWith(v, '"') }
 func IsNull(v []byte) bool { return startsWith(v, 'n') }
 
 func startsWith(v []byte, c byte) bool {
-	s := scanner{text: v}
-	return s.peek() == c
+	s := Scan(v)
+	return s.Peek() == c
 }
 
 // Members calls visit for each member of an object, in order, repeated keys included. The key comes with its quotes and escapes, the value
 // without white space around it; both alias the object.
 func Members(object []byte, visit func(key, value []byte)) {
-	s := scanner{text: object}
-	s.peek()
-	s.at++ // {
-	for s.peek() != '}' {
-		key := s.value()
-		s.peek()
-		s.at++ // :
-		visit(key, s.value())
-		if s.peek() == ',' {
-			s.at++
-		}
-	}
+	s := Scan(object)
+	s.Object(func(key []byte) { visit(key, s.Value()) })
 }
 
 // Elements calls visit for each element of an array, in order, without white space around it; it aliases the array.
 func Elements(array []byte, visit func(value []byte)) {
-	s := scanner{text: array}
-	s.peek()
-	s.at++ // [
-	for s.peek() != ']' {
-		visit(s.value())
-		if s.peek() == ',' {
-			s.at++
-		}
-	}
+	s := Scan(array)
+	s.Array(func() { visit(s.Value()) })
 }
 
-// scanner walks a valid text.
-type scanner struct {
+// Scanner walks a valid text once, for who would else walk what is nested in it again. Make it with [Scan].
+type Scanner struct {
 	text []byte
 	at   int
 }
 
-// peek passes white space and returns the byte after it, which is not passed; 0 at the end.
-func (s *scanner) peek() byte {
+// Scan is a scanner at the beginning of a text.
+func Scan(text []byte) Scanner { return Scanner{text: text} }
+
+// Peek passes white space and returns the byte after it, which is not passed: by it one tells what value comes next. It is 0 at the end.
+func (s *Scanner) Peek() byte {
 	for ; s.at < len(s.text); s.at++ {
 		switch c := s.text[s.at]; c {
 		case ' ', '\t', '\r', '\n':
@@ -80,9 +66,41 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// value passes the value that comes next and returns its text.
-func (s *scanner) value() []byte {
-	first := s.peek()
+// Object walks the object that comes next. For each member visit is called with the key, as Members gives it, and must pass the value, which
+// comes next. The object's text is returned.
+func (s *Scanner) Object(visit func(key []byte)) []byte {
+	s.Peek()
+	start := s.at
+	s.at++ // {
+	for s.Peek() != '}' {
+		key := s.Value()
+		s.Peek()
+		s.at++ // :
+		visit(key)
+		if s.Peek() == ',' {
+			s.at++
+		}
+	}
+	s.at++
+	return s.text[start:s.at:s.at]
+}
+
+// Array walks the array that comes next. For each element visit is called and must pass it.
+func (s *Scanner) Array(visit func()) {
+	s.Peek()
+	s.at++ // [
+	for s.Peek() != ']' {
+		visit()
+		if s.Peek() == ',' {
+			s.at++
+		}
+	}
+	s.at++
+}
+
+// Value passes the value that comes next and returns its text, which aliases the whole.
+func (s *Scanner) Value() []byte {
+	first := s.Peek()
 	start := s.at
 	switch first {
 	case '"':
@@ -106,7 +124,7 @@ func isDelimiter(c byte) bool {
 }
 
 // skipString passes a string: to the first quote behind an even number of backslashes.
-func (s *scanner) skipString() {
+func (s *Scanner) skipString() {
 	s.at++
 	for {
 		end := s.at + bytes.IndexByte(s.text[s.at:], '"')
@@ -122,7 +140,7 @@ func (s *scanner) skipString() {
 }
 
 // skipNested passes an object or array.
-func (s *scanner) skipNested() {
+func (s *Scanner) skipNested() {
 	for depth := 0; ; {
 		switch s.text[s.at] {
 		case '"':

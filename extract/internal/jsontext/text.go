@@ -13,6 +13,9 @@ func Text(v []byte) (string, bool) {
 	if !IsString(v) || !utf8.Valid(v) {
 		return "", false
 	}
+	if v = bytes.Trim(v, " \t\r\n"); bytes.IndexByte(v, '\\') < 0 {
+		return string(v[1 : len(v)-1]), true
+	}
 	text, exact := appendUnquoted(nil, v)
 	return string(text), exact
 }

@@ -89,6 +89,12 @@ func (c *Config) validate() error {
 	if c.PageSize > maxPage && c.Paging != PagingOffset {
 		return c.fieldError("page_size", "is more than 100, the most the API gives a page; larger ones need --paging offset")
 	}
+	if c.SQLColumns == SQLColumnsOn && c.Source != Amigo {
+		return c.fieldError("sql_columns", "is about source: amigo, and the source is "+string(c.Source))
+	}
+	if err := c.validatePublish(); err != nil {
+		return err
+	}
 	return c.validateJournal()
 }
 

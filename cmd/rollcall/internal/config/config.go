@@ -46,6 +46,19 @@ const (
 	ModelsNone Models = "none" // nobody's; what was fetched before is kept
 )
 
+// SQLColumns says whether a run of the source Amigo takes what its user list lacks (_id, region_name, updated_at) from the SQL endpoint.
+type SQLColumns string
+
+// The ways to take them.
+const (
+	SQLColumnsOff  SQLColumns = "off"  // not at all; what was taken before is kept
+	SQLColumnsAuto SQLColumns = "auto" // where the endpoint answers; a run goes on without it
+	SQLColumnsOn   SQLColumns = "on"   // an endpoint that does not answer fails the run
+)
+
+// Asked tells whether the endpoint is asked at all.
+func (s SQLColumns) Asked() bool { return s == SQLColumnsAuto || s == SQLColumnsOn }
+
 // Config is the configuration in force. Make one with Load; Default is where Load starts.
 type Config struct {
 	Warehouse string // folder of the versions, journals and run records
@@ -64,6 +77,7 @@ type Config struct {
 	AcceptDeletes    bool          // let held deletions through
 	AllowEmpty       bool          // an empty list may be certified
 	Memories         bool          // fill user_memories
+	SQLColumns       SQLColumns    // whether the SQL endpoint completes the list
 	SortKeyImmutable bool          // e-mail addresses never change: one pass can be a proof
 
 	SchemaContract string   // evolve, freeze or quarantine
@@ -73,11 +87,19 @@ type Config struct {
 
 	PII []pii.Rule // what of the personal data does not get into the tables
 
+	Checks Checks // what a version must be like to be published
+
 	KeepVersions      int           // versions kept, at least 1
+	KeepFor           time.Duration // time for which a version is kept after it was current
 	KeepJournal       time.Duration // age to which journals are kept whole
 	Journal           Journal       // what becomes of the API's answers
 	JournalRecipients []string      // age1…, whom an encrypted journal is written for
 	ShareGroup        string        // group that may read versions; empty: nobody but the owner
+
+	Publish          string // s3://BUCKET/PREFIX that each version is copied to; empty: nowhere
+	PublishEndpoint  string // of an S3-compatible server; empty: as the AWS configuration says
+	PublishRegion    string // of the bucket; empty: as the AWS configuration says
+	PublishPathStyle bool   // the bucket is in the path of requests, not in the host's name
 
 	LogLevel  string // debug, info, warn or error
 	LogFormat string // auto, console or json
@@ -106,8 +128,11 @@ func Default() *Config {
 		ModelBudget:      4 * time.Hour,
 		ModelMaxAge:      720 * time.Hour,
 		MaxDeletePercent: 5,
+		SQLColumns:       SQLColumnsOff,
 		SchemaContract:   "evolve",
+		Checks:           Checks{MaxDropPercent: 100},
 		KeepVersions:     7,
+		KeepFor:          time.Hour,
 		KeepJournal:      168 * time.Hour,
 		Journal:          JournalPlain,
 		LogLevel:         "info",

@@ -24,6 +24,7 @@ const (
 	kindNumber
 	kindBool
 	kindList  // a scalar, or a sequence of them
+	kindNamed // a mapping of name to text, or a sequence of name=text; as texts name=text
 	kindRules // a mapping of path to action, or a sequence of {path, action} or path=action; as texts path=action
 )
 

@@ -243,7 +243,7 @@ func editDistance(a, b string) int {
 
 // scalars reads a node as the texts of a key of this kind.
 func scalars(want kind, n ast.Node) ([]string, error) {
-	if entries, ok := mapping(n); ok && want == kindList {
+	if entries, ok := mapping(n); ok && (want == kindList || want == kindNamed) {
 		var out []string
 		for _, e := range entries {
 			t, err := scalar(kindText, e.Value)
@@ -254,7 +254,7 @@ func scalars(want kind, n ast.Node) ([]string, error) {
 		}
 		return out, nil
 	}
-	if seq, ok := n.(*ast.SequenceNode); ok && want == kindList {
+	if seq, ok := n.(*ast.SequenceNode); ok && (want == kindList || want == kindNamed) {
 		var out []string
 		for _, v := range seq.Values {
 			t, err := scalar(kindText, v)
@@ -267,6 +267,9 @@ func scalars(want kind, n ast.Node) ([]string, error) {
 	}
 	if want == kindRules {
 		return ruleTexts(n)
+	}
+	if want == kindNamed {
+		return nil, errors.New("must be names and texts, as in name: text")
 	}
 	t, err := scalar(want, n)
 	if err != nil {

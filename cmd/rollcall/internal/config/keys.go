@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -76,6 +77,8 @@ var keys = []Key{
 
 	{Name: "memories", Scope: FileOnly, Usage: "fill the table user_memories: one request a user more",
 		field: boolean(func(c *Config) *bool { return &c.Memories })},
+	{Name: "sql_columns", Scope: FileOnly, Usage: "take _id, region_name and updated_at, which the list of source: amigo lacks, from the SQL endpoint: off, auto (where it answers) or on (or the run fails)",
+		field: choice(func(c *Config) *SQLColumns { return &c.SQLColumns }, SQLColumnsOff, SQLColumnsAuto, SQLColumnsOn)},
 	{Name: "sort_key_immutable", Scope: FileOnly, Usage: "e-mail addresses never change in this organization: one pass over the list can prove a sweep",
 		field: boolean(func(c *Config) *bool { return &c.SortKeyImmutable })},
 	{Name: "schema.contract", Scope: FileOnly, Usage: "what a new preference or a wider type does: evolve (columns follow), freeze (the run fails) or quarantine (the cells go to _issues)",
@@ -88,8 +91,19 @@ var keys = []Key{
 		field: list(func(c *Config) *[]string { return &c.SchemaPaths }, checkPathMode)},
 	{Name: "pii", Scope: FileOnly, Usage: "personal data kept out of the tables: drop, mask or hash by column or JSON path, as email: drop",
 		field: piiRules(func(c *Config) *[]pii.Rule { return &c.PII })},
+	{Name: "checks.sql", Scope: FileOnly, Usage: "SQL by name that must return no rows of a version, or it is not published: no_email: FROM users WHERE email IS NULL",
+		field: sqlChecks(func(c *Config) *[]SQLCheck { return &c.Checks.SQL })},
+	{Name: "checks.min_users", Scope: FileOnly, Usage: "least users of a version that is published",
+		field: integer(func(c *Config) *int { return &c.Checks.MinUsers }, 0, math.MaxInt32)},
+	{Name: "checks.max_drop_percent", Scope: FileOnly, Usage: "a version is not published with fewer users than the current one by more than this share (default 100: any drop will do)",
+		field: percent(func(c *Config) *float64 { return &c.Checks.MaxDropPercent })},
+	{Name: "checks.max_age", Scope: FileOnly, Usage: "a version is not published whose latest updated_at is older; 0s: however old it is",
+		field: duration(func(c *Config) *time.Duration { return &c.Checks.MaxAge }, 0)},
+
 	{Name: "keep_versions", Scope: FileOnly, Usage: "versions kept",
 		field: integer(func(c *Config) *int { return &c.KeepVersions }, 1, 100_000)},
+	{Name: "keep_for", Scope: FileOnly, Usage: "time for which a version is kept after it was current, whatever keep_versions says: readers of Parquet cannot be seen",
+		field: duration(func(c *Config) *time.Duration { return &c.KeepFor }, 0)},
 	{Name: "keep_journal", Scope: FileOnly, Usage: "age to which journals are kept whole",
 		field: duration(func(c *Config) *time.Duration { return &c.KeepJournal }, 0)},
 	{Name: "journal", Scope: FileOnly, Usage: "what becomes of the API's answers: plain, encrypted (for journal_recipients) or off (removed, those of before too, once a run is done: no replay)",
@@ -98,6 +112,15 @@ var keys = []Key{
 		field: list(func(c *Config) *[]string { return &c.JournalRecipients }, checkRecipient)},
 	{Name: "share_group", Scope: FileOnly, Usage: "group that may read versions",
 		field: text(func(c *Config) *string { return &c.ShareGroup }, checkGroup)},
+
+	{Name: "publish", Scope: FileOnly, Usage: "s3://BUCKET/PREFIX that each version is copied to; credentials are those of the AWS configuration",
+		field: text(func(c *Config) *string { return &c.Publish }, checkPublish)},
+	{Name: "publish_endpoint", Scope: FileOnly, Usage: "address of an S3-compatible server: https, or http to this machine (default: as AWS_ENDPOINT_URL_S3 or the AWS configuration says)",
+		field: text(func(c *Config) *string { return &c.PublishEndpoint }, checkEndpoint)},
+	{Name: "publish_region", Scope: FileOnly, Usage: "region of the bucket (default: as AWS_REGION or the AWS configuration says)",
+		field: text(func(c *Config) *string { return &c.PublishRegion }, checkRegion)},
+	{Name: "publish_path_style", Scope: FileOnly, Usage: "name the bucket in the path of requests, not in the host's name, as most S3-compatible servers want it",
+		field: boolean(func(c *Config) *bool { return &c.PublishPathStyle })},
 
 	{Name: "log_level", Scope: EveryCommand, Usage: "least severe log lines shown",
 		field: choice(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
@@ -131,10 +154,13 @@ func findKey(name string) (Key, bool) {
 	return keys[i], true
 }
 
+// urlKeys are the keys whose values could carry a user and password by mistake.
+var urlKeys = []string{"base_url", "publish", "publish_endpoint"}
+
 // quotable is the text of a value as a message may repeat it: nothing of a secret, nor of a URL that carries one, nor a key's secret half in the
 // place of the public one.
 func (k Key) quotable(text string) string {
-	if k.field.secret || strings.Contains(strings.ToUpper(text), "AGE-SECRET-KEY") || k.Name == "base_url" && strings.Contains(text, "@") {
+	if k.field.secret || strings.Contains(strings.ToUpper(text), "AGE-SECRET-KEY") || slices.Contains(urlKeys, k.Name) && strings.Contains(text, "@") {
 		return ""
 	}
 	return text

@@ -54,7 +54,8 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 	want := map[string]any{
 		"warehouse": "./warehouse", "source": "amigo", "base_url": "https://api.amigo.ai", "org": []string{}, "paging": "auto", "page_size": 100,
 		"rpm": "auto", "models": "auto", "model_budget": "4h", "model_max_age": "720h", "max_delete_percent": 5.0, "accept_deletes": false,
-		"allow_empty": false, "memories": false, "sort_key_immutable": false, "keep_versions": 7, "keep_journal": "168h", "share_group": "",
+		"allow_empty": false, "memories": false, "sql_columns": "off", "sort_key_immutable": false, "checks.sql": []string{}, "checks.min_users": 0, "checks.max_drop_percent": 100.0, "checks.max_age": "0s",
+		"keep_versions": 7, "keep_for": "1h", "keep_journal": "168h", "share_group": "", "publish": "", "publish_endpoint": "", "publish_region": "", "publish_path_style": false,
 		"journal": "plain", "journal_recipients": []string{}, "journal_identity": "",
 		"log_level": "info", "log_format": "auto", "schema.contract": "evolve", "schema.columns": "", "schema.types": "", "schema.paths": []string{},
 		"amigo_api_key": "", "amigo_api_key_id": "", "amigo_user_id": "", "amigo_token": "", "freddy_api_key": "",

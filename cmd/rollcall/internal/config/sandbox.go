@@ -5,7 +5,7 @@ import (
 )
 
 // UseSandbox makes a sandbox the source: its address, its organization, its credentials and nothing else that would sign in elsewhere. Without a
-// --rpm flag there is no limit of our own, since there is nobody to be polite to.
+// --rpm flag there is no limit of our own, since there is nobody to be polite to. Copies go nowhere, but for where the environment says.
 func (c *Config) UseSandbox(baseURL, org string, given Credentials) {
 	c.BaseURL, c.Orgs = baseURL, []string{org}
 	c.AmigoToken = Given(given.AmigoToken)
@@ -13,6 +13,9 @@ func (c *Config) UseSandbox(baseURL, org string, given Credentials) {
 	c.FreddyAPIKey = Given(given.FreddyAPIKey)
 	for _, key := range []string{"base_url", "org", "amigo_token", "amigo_api_key", "amigo_api_key_id", "amigo_user_id", "freddy_api_key"} {
 		c.origins[key] = Origin{Place: FromSandbox}
+	}
+	if c.origins["publish"].Place == FromFile { // it is where the real users go
+		c.Publish, c.origins["publish"] = "", Origin{Place: FromSandbox}
 	}
 	if c.origins["rpm"].Place != FromFlag {
 		c.RPM, c.origins["rpm"] = extract.RPMNone, Origin{Place: FromSandbox}

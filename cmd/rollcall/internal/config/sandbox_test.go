@@ -1,12 +1,29 @@
 package config
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-data/rollcall/extract"
 )
+
+func TestUseSandboxPublishesNowhereUnasked(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, filepath.Join(dir, "rollcall.yaml"), "publish: s3://real-users\n")
+	for want, env := range map[string]map[string]string{"": nil, "s3://made-up-users": {"ROLLCALL_PUBLISH": "s3://made-up-users"}} {
+		c, err := load(t, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.UseSandbox("http://127.0.0.1:1", "acme", Credentials{})
+		if got := c.ObjectStorage().URL; got != want {
+			t.Errorf("publishes to %q, want %q", got, want)
+		}
+	}
+}
 
 func TestUseSandboxLeavesNothingOfTheRealSource(t *testing.T) {
 	t.Chdir(t.TempDir())

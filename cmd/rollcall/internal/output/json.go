@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/rollcall-data/rollcall/load/duckdb"
@@ -83,19 +84,28 @@ func appendValue(b []byte, k duckdb.ValueKind, v duckdb.Value) []byte {
 		return append(b, "null"...)
 	case k == duckdb.Boolean:
 		return append(b, v.Text...)
-	case k == duckdb.Number && isDigit(v.Text): // else nan or inf, for which JSON has no number
-		return append(b, v.Text...)
+	case k == duckdb.Number:
+		return appendNumber(b, v.Text)
 	case k == duckdb.Nested && json.Valid([]byte(v.Text)): // else it holds such a one
 		return append(b, escapeHidden(v.Text)...)
 	}
 	return appendString(b, v.Text)
 }
 
-func isDigit(s string) bool {
-	if s != "" && s[0] == '-' {
-		s = s[1:]
+// appendNumber writes a number with its digits as they are. JSON wants one before the point, which DuckDB leaves out where a DECIMAL has room
+// for none (.5), and has no number for nan and inf, which become strings.
+func appendNumber(b []byte, s string) []byte {
+	digits, negative := strings.CutPrefix(s, "-")
+	if len(digits) > 1 && digits[0] == '.' {
+		digits = "0" + digits
 	}
-	return s != "" && s[0] >= '0' && s[0] <= '9'
+	if digits == "" || digits[0] < '0' || digits[0] > '9' {
+		return appendString(b, s)
+	}
+	if negative {
+		b = append(b, '-')
+	}
+	return append(b, digits...)
 }
 
 // appendString writes a JSON string. Beside what JSON asks for, hidden characters are escaped.

@@ -205,6 +205,20 @@ func TestEveryTextComesBack(t *testing.T) {
 	})
 }
 
+// TestNumbersAreJSONNumbers: DuckDB writes a DECIMAL(38,38) without a digit before its point.
+func TestNumbersAreJSONNumbers(t *testing.T) {
+	for in, want := range map[string]string{
+		".5": "0.5", "-.5": "-0.5", "." + strings.Repeat("9", 38): "0." + strings.Repeat("9", 38), "0.5": "0.5", "-1.50": "-1.50", "1e+300": "1e+300", "0": "0",
+		"nan": `"nan"`, "inf": `"inf"`, "-inf": `"-inf"`,
+	} {
+		g := &given{columns: []duckdb.Column{column("n", duckdb.Number)}, rows: [][]any{{in}}}
+		var got bytes.Buffer
+		if _, err := Write(&got, NDJSON, g, Screen{}); err != nil || got.String() != `{"n":`+want+"}\n" || !json.Valid(got.Bytes()) {
+			t.Errorf("%s: %s (%v), want %s", in, got.String(), err, want)
+		}
+	}
+}
+
 func TestATableFitsTheTerminal(t *testing.T) {
 	for _, width := range []int{60, 80, 132} {
 		var b strings.Builder

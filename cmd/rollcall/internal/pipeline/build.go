@@ -7,8 +7,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/apache/arrow/go/v17/arrow"
-
 	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/schema"
@@ -25,10 +23,10 @@ type build struct {
 	out    *publish.Building
 	rowsOf *transform.Builder
 
+	amends bool // the version before; else all rows are written anew
+
 	verdicts map[identity]*decision // those that touch the history
 	opened   map[identity]opened    // open history rows that are written anew
-	nulls    map[string][]int64     // by table: NULLs of each column
-	rows     map[string]int64
 }
 
 // opened is when and by which run an open history row was written.
@@ -37,22 +35,8 @@ type opened struct {
 	run  string
 }
 
-// emit hands a batch to the version and counts its NULLs.
-func (b *build) emit(table string, batch arrow.Record) error {
-	counts := b.nulls[table]
-	if counts == nil {
-		counts = make([]int64, batch.NumCols())
-		b.nulls[table] = counts
-	}
-	for i, c := range batch.Columns() {
-		counts[i] += int64(c.NullN())
-	}
-	b.rows[table] += batch.NumRows()
-	return b.out.Append(table, batch)
-}
-
 func (b *build) fill(ctx context.Context) error {
-	b.rowsOf = transform.NewBuilder(b.mem, b.dataRun(), b.run.prefs, b.tables, b.emit)
+	b.rowsOf = transform.NewBuilder(b.mem, b.dataRun(), b.run.prefs, b.tables, b.out.Append)
 	defer b.rowsOf.Release()
 	steps := []func(context.Context) error{b.addRoles, b.carry, b.addUsers, b.addMemories, b.addQuarantine, b.addRun, b.addColumns}
 	for _, step := range steps {
@@ -105,18 +89,29 @@ func (b *build) eachDecision(ctx context.Context, before *beforeRows) error {
 			b.progress("build", int64(i), int64(len(b.d.list)))
 		}
 		x := &b.d.list[i]
-		var old *transform.Row
 		if x.before != nil {
-			var err error
-			if old, err = before.advance(ctx, x.id); err != nil {
+			if err := before.advance(ctx, x.id); err != nil {
 				return err
 			}
+		}
+		if b.amends && !x.touched {
+			if err := before.keep(x.what == kept); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := before.flush(); err != nil {
+			return err
+		}
+		var old *transform.Row
+		if x.before != nil {
+			old = before.at()
 		}
 		if err := b.addUser(x, old, before); err != nil {
 			return err
 		}
 	}
-	return nil
+	return before.flush()
 }
 
 // addUser writes one decision. old is the user's row of the version before, with its twelve columns, nil where there was none.
@@ -276,8 +271,8 @@ func (b *build) columnRow(t schema.Table, i int, c schema.Column, declared, type
 	if now := c.Type.String(); typed && (len(row.Types) == 0 || row.Types[len(row.Types)-1] != now) {
 		row.Types = append(slices.Clone(row.Types), now)
 	}
-	if n := b.rows[t.Name]; n > 0 {
-		nulls := b.nulls[t.Name][i]
+	if n, all := b.out.Nulls(t.Name); n > 0 {
+		nulls := all[i]
 		row.NullShare, row.HasShare = float64(nulls)/float64(n), true
 		if nulls < n {
 			row.LastRun = b.dataRun()
@@ -293,6 +288,35 @@ type beforeRows struct {
 	u, f        transform.Columns
 	row         int
 	variables   map[identity][]transform.Variable
+
+	from, to int  // rows of the batches at hand that stay as they are, and are not handed on yet
+	unseen   bool // of users whom this run did not see
+}
+
+// keep leaves the row that the reader is at as it is, but for the run that it names.
+func (s *beforeRows) keep(unseen bool) error {
+	if s.to != s.row || s.unseen != unseen {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		s.from, s.unseen = s.row, unseen
+	}
+	s.to = s.row + 1
+	return nil
+}
+
+// flush hands on the rows that stay.
+func (s *beforeRows) flush() error {
+	if s.from == s.to {
+		return nil
+	}
+	constants := map[string]string{"_run_id": s.b.dataRun(), "_last_seen_run": s.b.dataRun()}
+	if s.unseen {
+		delete(constants, "_last_seen_run")
+	}
+	err := errors.Join(s.b.old(schema.NameUsers, s.u, s.from, s.to, nil), s.b.old(schema.NameUsersFlat, s.f, s.from, s.to, constants))
+	s.from, s.to = 0, 0
+	return err
 }
 
 func (b *build) openBefore(ctx context.Context) (*beforeRows, error) {
@@ -318,28 +342,36 @@ func (s *beforeRows) close() error {
 	return errors.Join(s.users.Close(), s.flat.Close())
 }
 
-// advance goes to the row of a user. The row is good until the next call.
-func (s *beforeRows) advance(ctx context.Context, id identity) (*transform.Row, error) {
+// advance goes to the row of a user.
+func (s *beforeRows) advance(ctx context.Context, id identity) error {
 	for {
 		s.row++
 		if s.u.Empty() || s.row >= s.u.Rows() {
 			if err := s.next(ctx); err != nil {
-				return nil, fmt.Errorf("read the version %s: %w", s.b.prior.version.Run, err)
+				return fmt.Errorf("read the version %s: %w", s.b.prior.version.Run, err)
 			}
 		}
-		row := transform.Bookkeeping(s.f, s.row)
-		if row.Scope != id.scope || row.UserID != id.user {
+		if s.f.Text("user_id", s.row).String != id.user || s.f.Text("_scope", s.row).String != id.scope {
 			continue
 		}
-		row.Twelve(s.u, s.row)
-		if row.UserID != id.user {
-			return nil, fmt.Errorf("read the version %s: users and users_flat do not have the same rows", s.b.prior.version.Run)
+		if s.u.Text("user_id", s.row).String != id.user {
+			return fmt.Errorf("read the version %s: users and users_flat do not have the same rows", s.b.prior.version.Run)
 		}
-		return &row, nil
+		return nil
 	}
 }
 
+// at is the row that the reader is at, with its twelve columns. It is good until the next call of advance.
+func (s *beforeRows) at() *transform.Row {
+	row := transform.Bookkeeping(s.f, s.row)
+	row.Twelve(s.u, s.row)
+	return &row
+}
+
 func (s *beforeRows) next(ctx context.Context) error {
+	if err := s.flush(); err != nil {
+		return err
+	}
 	u, err := s.users.Next(ctx)
 	if errors.Is(err, io.EOF) {
 		return errors.New("a user is missing, or the rows are not in order")

@@ -2,14 +2,17 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"strings"
 
+	"github.com/rollcall-data/rollcall/load/parquet"
+	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/schema"
 	"github.com/rollcall-data/rollcall/transform"
 )
 
 // carry takes over what the version before has of the past: its history, with the rows that this run closes closed, its changes, its
-// deletions but for users who are back, and its runs.
+// deletions but for users who are back, and its runs. Where that version is amended, also what is flattened from users who are not touched.
 func (b *build) carry(ctx context.Context) error {
 	b.verdicts, b.opened = map[identity]*decision{}, map[identity]opened{}
 	if !b.prior.exists {
@@ -20,77 +23,130 @@ func (b *build) carry(ctx context.Context) error {
 			b.verdicts[x.id] = x
 		}
 	}
+	if b.amends {
+		if err := errors.Join(b.remove(), b.carryChildren(ctx)); err != nil {
+			return err
+		}
+	}
 	if err := b.carryHistory(ctx); err != nil {
 		return err
 	}
 	for _, table := range []string{schema.NameUsersChanges, schema.NameRuns} {
-		if err := b.carryRows(ctx, table, func(transform.Columns, int) bool { return true }); err != nil {
+		if err := b.carryTable(ctx, table, nil, nil, nil); err != nil {
 			return err
 		}
 	}
-	return b.carryRows(ctx, schema.NameUsersDeleted, func(c transform.Columns, i int) bool {
+	return b.carryTable(ctx, schema.NameUsersDeleted, []string{"_scope", "user_id"}, func(c transform.Columns, i int) bool {
 		x := b.verdicts[identity{c.Text("_scope", i).String, c.Text("user_id", i).String}]
-		return x == nil || x.what != returned
-	})
+		return x != nil && x.what == returned
+	}, nil)
 }
 
 // carryHistory closes the open rows of users who changed, were deleted or are back, and leaves out those that are written anew because
-// models came to complete them. Batches that none of this touches go through as they are.
+// models came to complete them.
 func (b *build) carryHistory(ctx context.Context) error {
 	at := transform.MicrosOf(b.clock)
-	return eachBatch(ctx, b.prior.version, b.mem, schema.NameUsersHistory, nil, func(c transform.Columns) error {
-		touched := map[int]*decision{}
-		for i := range c.Rows() {
-			if open, _ := c.Bool("_is_current", i); !open {
-				continue
-			}
-			id := identity{c.Text("_scope", i).String, c.Text("user_id", i).String}
-			x := b.verdicts[id]
-			if x == nil {
-				continue
-			}
-			touched[i] = x
-			if x.what == enriched {
-				b.opened[x.id] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
-			}
+	verdict := func(c transform.Columns, i int) *decision {
+		if open, _ := c.Bool("_is_current", i); !open {
+			return nil
 		}
-		if len(touched) == 0 {
-			return b.rowsOf.Pass(schema.NameUsersHistory, c)
+		return b.verdicts[identity{c.Text("_scope", i).String, c.Text("user_id", i).String}]
+	}
+	touched := func(c transform.Columns, i int) bool { return verdict(c, i) != nil }
+	return b.carryTable(ctx, schema.NameUsersHistory, []string{"_scope", "user_id", "_is_current"}, touched, func(c transform.Columns, i int) error {
+		x := verdict(c, i)
+		if x.what == enriched {
+			b.opened[x.id] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
+			return nil
 		}
-		for i := range c.Rows() {
-			x := touched[i]
-			if x != nil && x.what == enriched {
-				continue
-			}
-			v := transform.HistoryRow(c, i)
-			if x != nil {
-				v.To = at
-			}
-			if err := b.rowsOf.History(v); err != nil {
-				return err
-			}
-		}
-		return nil
+		v := transform.HistoryRow(c, i)
+		v.To = at
+		return b.rowsOf.History(v)
 	})
 }
 
-// carryRows takes over the rows of a table that keep says to keep.
-func (b *build) carryRows(ctx context.Context, table string, keep func(c transform.Columns, row int) bool) error {
-	return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error {
-		from := 0
-		for i := 0; i <= c.Rows(); i++ {
-			if i < c.Rows() && keep(c, i) {
-				continue
+// carryTable takes over the rows of a table of the version before. Those that are touched, which their columns keys tell, are given to change
+// instead, or left out where it is nil. Where the version is amended, parts without such rows are linked.
+func (b *build) carryTable(ctx context.Context, table string, keys []string, touched func(c transform.Columns, row int) bool,
+	change func(c transform.Columns, row int) error,
+) error {
+	if !b.out.Keeps(table) {
+		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error { return b.carryBatch(table, c, touched, change) })
+	}
+	parts := b.prior.version.Parts(table)
+	for i, part := range parts {
+		if part.Rows >= leastLinked || i < len(parts)-1 {
+			is, err := b.anyTouched(ctx, part, keys, touched)
+			if err != nil {
+				return err
 			}
-			if i > from {
-				if err := b.rowsOf.PassRows(table, c, from, i); err != nil {
+			if !is {
+				if err := b.rowsOf.Flush(table); err != nil {
 					return err
 				}
+				if err := b.out.Link(table, part); err != nil {
+					return err
+				}
+				continue
 			}
-			from = i + 1
+		}
+		path := b.prior.version.Path(part)
+		err := eachBatchOf(ctx, parquet.OpenPart(b.mem, path), func(c transform.Columns) error { return b.carryBatch(table, c, touched, change) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leastLinked is how many rows the last part of a table must have to be linked: behind a smaller one, the new rows go into one part with it.
+const leastLinked = 100_000
+
+func (b *build) anyTouched(ctx context.Context, part publish.FileEntry, keys []string, touched func(c transform.Columns, row int) bool) (is bool, err error) {
+	if touched == nil {
+		return false, nil
+	}
+	err = eachBatchOf(ctx, parquet.OpenPart(b.mem, b.prior.version.Path(part), keys...), func(c transform.Columns) error {
+		for i := range c.Rows() {
+			is = is || touched(c, i)
 		}
 		return nil
 	})
+	return is, err
+}
+
+func (b *build) carryBatch(table string, c transform.Columns, touched func(c transform.Columns, row int) bool, change func(c transform.Columns, row int) error) error {
+	var constants map[string]string
+	if table == schema.NameIssues { // they are issues of this run, too
+		constants = map[string]string{"run_id": b.dataRun()}
+	}
+	from := 0
+	for i := 0; i <= c.Rows(); i++ {
+		if i < c.Rows() && (touched == nil || !touched(c, i)) {
+			continue
+		}
+		if i > from {
+			if err := b.old(table, c, from, i, constants); err != nil {
+				return err
+			}
+		}
+		if i < c.Rows() && change != nil {
+			if err := change(c, i); err != nil {
+				return err
+			}
+		}
+		from = i + 1
+	}
+	return nil
+}
+
+// old takes over rows of the version before: where the database has them still, for Parquet alone.
+func (b *build) old(table string, c transform.Columns, from, to int, constants map[string]string) error {
+	take := b.out.Append
+	if b.out.Keeps(table) {
+		take = b.out.Keep
+	}
+	return b.rowsOf.Old(table, c, from, to, constants, take)
 }
 
 // keptVariables are the variables of users who are kept though they were not seen.

@@ -15,18 +15,26 @@ func (r *run) conclude(ctx context.Context, d *decisions) (*Summary, error) {
 	s := &d.summary
 	s.PII = r.pii.Fingerprint()
 	s.Suppressed = int64(len(r.leftOut))
+	if d.dirty || r.always {
+		if err := r.learnKept(ctx, d); err != nil {
+			return s, err
+		}
+	}
 	if broken := r.prefs.Broken(); len(broken) > 0 {
 		return s, &ContractError{Broken: broken}
 	}
 	if d.dirty || r.always {
 		if err := r.publish(ctx, d); err != nil {
-			return s, err
+			return s, r.checkFailed(ctx, err)
 		}
 	}
 	s.Requests, s.BytesReceived = r.tally.snapshot()
 	s.Version = r.currentVersion()
 	return s, nil
 }
+
+// buildMemory is what DuckDB may use for a version that is built; beyond it, it spills beside the file.
+const buildMemory = "512MB"
 
 // publish builds a version and makes it current.
 func (r *run) publish(ctx context.Context, d *decisions) (err error) {
@@ -38,13 +46,22 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	if r.prefs.Full() {
 		r.o.Log.Warn().Int("columns", len(prefs)).Msg("too many different preferences: those beyond are in users.preferences alone")
 	}
-	tables := noted(schema.Tables(prefs, r.rules.Memories), r.pii)
-	building, err := r.wh.Begin(ctx, r.id, tables, r.mem, duckdb.Settings{})
+	tables := completedTables(noted(schema.Tables(prefs, r.rules.Memories), r.pii), r.completes(d))
+	amends := r.amends(d, tables)
+	begin := func() (*publish.Building, error) {
+		return r.wh.Begin(ctx, r.id, tables, r.mem, duckdb.Settings{MemoryLimit: buildMemory})
+	}
+	if amends {
+		begin = func() (*publish.Building, error) {
+			return r.wh.Amend(ctx, r.id, r.prior.version, tables, keptTables, r.mem, duckdb.Settings{MemoryLimit: buildMemory})
+		}
+	}
+	building, err := begin()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, building.Abort()) }()
-	b := &build{run: r, d: d, tables: tables, prefs: learned, out: building, nulls: map[string][]int64{}, rows: map[string]int64{}}
+	b := &build{run: r, d: d, tables: tables, prefs: learned, out: building, amends: amends}
 	if err := b.fill(ctx); err != nil {
 		return err
 	}
@@ -52,7 +69,10 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	d.summary.Published = true
 	d.summary.Version = &r.id
 	r.progress("verify", 0, 0)
-	_, err = building.Publish(ctx, publish.Details{DataRun: r.dataRun(), Base: r.prior.version.Run, Created: r.clock, Summary: d.summary})
+	_, err = building.Publish(ctx, publish.Details{
+		DataRun: r.dataRun(), Base: r.prior.version.Run, Created: r.clock, Summary: &d.summary,
+		Check: func(ctx context.Context, database string) error { return r.check(ctx, &d.summary, database) },
+	})
 	if err != nil {
 		d.summary.Published = false
 	}

@@ -56,8 +56,9 @@ type profiler interface {
 
 // target is an organization to extract.
 type target struct {
-	name   string
-	source source
+	name    string
+	source  source
+	columns complementer // has what the source's list lacks; nil: it is not asked
 }
 
 // connect makes the client and a source for each organization.
@@ -87,11 +88,15 @@ func (r *run) connect() (*extract.Client, []target, error) {
 		return nil, nil, err
 	}
 	if r.cfg.Source == config.Freddy && len(r.cfg.Orgs) == 0 {
-		return client, []target{{freddy.Connection, freddy.New(client, freddy.Options{})}}, nil
+		return client, []target{{name: freddy.Connection, source: freddy.New(client, freddy.Options{})}}, nil
 	}
 	var targets []target
 	for _, org := range r.cfg.Orgs {
-		targets = append(targets, target{org, r.source(client, org)})
+		t := target{name: org, source: r.source(client, org)}
+		if r.cfg.Source == config.Amigo && r.rules.SQLColumns.Asked() {
+			t.columns = amigosql.New(client, amigosql.Options{Org: org, Complement: true, Hooks: r.columnHooks(org)})
+		}
+		targets = append(targets, t)
 	}
 	return client, targets, nil
 }
@@ -116,6 +121,12 @@ func (r *run) sweepHooks(org string) sweep.Hooks {
 			r.o.Log.Info().Str("org", org).Int("pass", p.Pass).Int("pages", p.Pages).Int("users", p.Users).Int("shifts", p.Shifts).Msg("pass over the list")
 		},
 	}
+}
+
+// columnHooks report how far the SQL endpoint was read.
+func (r *run) columnHooks(org string) sweep.Hooks {
+	before := int64(r.prior.usersOf(org))
+	return sweep.Hooks{OnPage: func(_, _, users int) { r.progress("columns", int64(users), before) }}
 }
 
 // identity is who asks: the user signed in as, or whom a token names.

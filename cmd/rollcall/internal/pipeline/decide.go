@@ -35,6 +35,8 @@ type decision struct {
 	entry  *entry         // nil where the user was not seen
 	before *transform.Row // nil where the version before did not have the user
 	models resolved
+
+	touched bool // where the version before is amended: the user's rows are written anew
 }
 
 // resolved says how a seen user's models are known after this run.

@@ -33,6 +33,9 @@ type org struct {
 	pii      *pii.Rules        // the run's
 	recalled map[string][]byte // of a replay that needs them: the journal's look-ups, by id; nil for who was not there
 
+	columns map[string]extent // by user_id: what the SQL endpoint has beside the list, where it was asked
+	filled  map[string]bool   // the columns that took values of it
+
 	found  map[string]bool // users who were not seen, but found by id, and stay as they were
 	absent map[string]bool // users of the version before whom the certified sweep did not have, nor a look-up by id
 }
@@ -49,6 +52,7 @@ func (r *run) extract(ctx context.Context, t target) (*org, error) {
 	err := r.sweep(ctx, o, fetcher)
 	if err == nil {
 		r.askAged(o, fetcher)
+		err = r.askColumns(ctx, t, o)
 	}
 	err = errors.Join(err, fetcher.finish(err != nil))
 	if err == nil {
@@ -63,6 +67,9 @@ func (r *run) extract(ctx context.Context, t target) (*org, error) {
 	if err := r.lookUpAbsent(ctx, o); err != nil {
 		return nil, err
 	}
+	if err := r.fillColumns(ctx, o); err != nil {
+		return nil, err
+	}
 	return o, r.fetchMemories(ctx, o)
 }
 
@@ -70,7 +77,7 @@ func (r *run) extract(ctx context.Context, t target) (*org, error) {
 func (r *run) plantSeeds(o *org) error {
 	for user, e := range o.roster.index {
 		s, ok := r.seeds[identity{o.name, user}]
-		if !ok || e.listed || e.modelState != "" {
+		if !ok || s.raw == nil || e.listed || e.modelState != "" {
 			continue
 		}
 		if err := o.setModel(r.spill, user, amigo.Model{State: amigo.Fetched, Raw: s.raw, At: s.at}); err != nil {

@@ -21,12 +21,13 @@ import (
 
 // ForgetOptions say whom to forget. Config is required.
 type ForgetOptions struct {
-	Config   *config.Config
-	Users    []string // user_ids
-	Org      string   // the organization they are in; empty: whichever they are in, which must be one for each
-	Suppress bool     // leave them out of every later run too
-	Log      zerolog.Logger
-	Now      func() time.Time
+	Config    *config.Config
+	Users     []string // user_ids
+	Org       string   // the organization they are in; empty: whichever they are in, which must be one for each
+	Suppress  bool     // leave them out of every later run too
+	BreakLock bool     // take the warehouse's lock from a process on another host, which a person says is gone
+	Log       zerolog.Logger
+	Now       func() time.Time
 
 	step func(name string) error // tests stop it before each step
 }
@@ -114,7 +115,7 @@ func Forget(ctx context.Context, o ForgetOptions) (*Forgotten, error) {
 		return nil, publish.ErrNoVersion
 	}
 	out := &Forgotten{}
-	err := Locked(wh, "forget", func() error { return o.forget(ctx, wh, out) })
+	err := Locked(wh, "forget", o.BreakLock, func() error { return o.forget(ctx, wh, out) })
 	return out, err
 }
 
@@ -216,6 +217,8 @@ type eraser struct {
 	names   map[string]bool // their user_ids
 	needles *needles
 	kept    map[string]bool // users_sha256 of the versions that never had them
+
+	outstanding []string // of the copies
 }
 
 func newEraser(o ForgetOptions, wh *publish.Warehouse, n *intent) *eraser {
@@ -232,7 +235,7 @@ func newEraser(o ForgetOptions, wh *publish.Warehouse, n *intent) *eraser {
 // finish does all that is left of an intent; doing what was done already changes nothing.
 func (o ForgetOptions) finish(ctx context.Context, wh *publish.Warehouse, n *intent, out *Forgotten) error {
 	e := newEraser(o, wh, n)
-	steps := []func(context.Context) error{e.suppress, e.versions, e.journals, e.records}
+	steps := []func(context.Context) error{e.suppress, e.versions, e.journals, e.records, e.copies}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("erase (what is left is done when forget is run again): %w", err)
@@ -427,9 +430,32 @@ func (e *eraser) leftovers() error {
 	return e.wh.SettleRewrites()
 }
 
+// copies erases the users from the copies in object storage. What cannot be reached is outstanding; the next run goes on with it.
+func (e *eraser) copies(ctx context.Context) error {
+	places, err := loadPlaces(e.wh)
+	if err != nil || len(places) == 0 {
+		return err
+	}
+	if err := eraseCopies(e.wh, e.intent.At); err != nil {
+		return err
+	}
+	if err := e.o.before("erase the copies"); err != nil {
+		return err
+	}
+	copies, err := PublishCopies(ctx, e.o.Config, e.wh, e.o.Log, e.o.Now())
+	if errors.Is(err, publish.ErrNoVersion) {
+		for _, p := range places {
+			e.outstanding = append(e.outstanding, p.URL+": there is no version here to take its place")
+		}
+		return nil
+	}
+	e.outstanding = Outstanding(copies)
+	return err
+}
+
 // record writes the erasure's record.
 func (e *eraser) record() (Erasure, error) {
-	r := Erasure{At: e.intent.At, Users: len(e.intent.Users), Suppressed: e.intent.Suppress, Files: []ErasedFile{}, Outstanding: []string{}}
+	r := Erasure{At: e.intent.At, Users: len(e.intent.Users), Suppressed: e.intent.Suppress, Files: []ErasedFile{}, Outstanding: append([]string{}, e.outstanding...)}
 	for path, rows := range e.intent.Files {
 		r.Files = append(r.Files, ErasedFile{path, rows})
 	}
@@ -458,5 +484,5 @@ func (e *eraser) record() (Erasure, error) {
 	if err != nil {
 		return r, fmt.Errorf("record the erasure: %w", err)
 	}
-	return r, publish.WriteFile(filepath.Join(e.wh.Dir(), "erasures", runID(at)+".json"), append(raw, '\n'))
+	return r, publish.WriteFile(filepath.Join(erasuresDir(e.wh), runID(at)+".json"), append(raw, '\n'))
 }

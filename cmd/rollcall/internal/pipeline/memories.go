@@ -88,9 +88,9 @@ func (b *build) addMemories(ctx context.Context) error {
 				holds[[2]string{x.before.Org.String, x.id.user}] = true
 			}
 		}
-		err := b.carryRows(ctx, schema.NameMemories, func(c transform.Columns, i int) bool {
-			return holds[[2]string{c.Text("org_id", i).String, c.Text("user_id", i).String}]
-		})
+		err := b.carryTable(ctx, schema.NameMemories, nil, func(c transform.Columns, i int) bool {
+			return !holds[[2]string{c.Text("org_id", i).String, c.Text("user_id", i).String}]
+		}, nil)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ type Plan struct {
 	Version       *string   `json:"version"` // the version it would build upon; null where there is none
 	Orgs          []OrgPlan `json:"orgs"`
 	Requests      int       `json:"requests"`
-	Minutes       float64   `json:"minutes"` // at the rate limits; list and models run side by side
+	Minutes       float64   `json:"minutes"` // at the rate limits; models run beside the list and what completes it
 	Budget        string    `json:"model_budget"`
 	SchemaChanges []string  `json:"schema_changes"` // known before the list is read
 	Notes         []string  `json:"notes"`
@@ -35,6 +35,8 @@ type OrgPlan struct {
 	Models       ModelCounts `json:"model_requests"`
 	ModelMinutes float64     `json:"model_minutes"`
 	ListMinutes  float64     `json:"list_minutes"`
+	SQLRequests  int         `json:"sql_requests"` // for the columns that the list lacks, sql_columns
+	SQLMinutes   float64     `json:"sql_minutes"`
 	LeftOver     int         `json:"models_left_for_later"`      // beyond the budget
 	OldestAfter  float64     `json:"oldest_model_after_seconds"` // of the models that stay
 }
@@ -51,6 +53,9 @@ func (m ModelCounts) total() int { return m.NeverAsked + m.GrownOld + m.Forbidde
 
 // sweepPasses is how many passes a sweep usually takes: one that sees everybody, one that confirms.
 const sweepPasses = 2
+
+// sqlRows is how many users the SQL endpoint tells of at once (api/amigo.md §3.11).
+const sqlRows = 1000
 
 // MakePlan says what a sync would do now. It writes nothing; where there is no version yet it asks the API how long the list is, in a few
 // requests.
@@ -83,8 +88,8 @@ func MakePlan(ctx context.Context, o Options) (*Plan, error) {
 
 func (p *Plan) add(o OrgPlan) {
 	p.Orgs = append(p.Orgs, o)
-	p.Requests += o.Probed + o.ListRequests + o.Models.total() - o.LeftOver + 2 // sign-in and roles
-	p.Minutes = max(p.Minutes, o.ListMinutes, o.ModelMinutes)
+	p.Requests += o.Probed + o.ListRequests + o.SQLRequests + o.Models.total() - o.LeftOver + 2 // sign-in and roles
+	p.Minutes = max(p.Minutes, o.ListMinutes+o.SQLMinutes, o.ModelMinutes)
 }
 
 // planOrg plans from the version before.
@@ -128,6 +133,10 @@ func (r *run) cost(o *OrgPlan) {
 	step := max(1, r.cfg.PageSize-1) // pages overlap by a row
 	o.ListRequests = sweepPasses * max(1, int(math.Ceil(float64(o.Users)/float64(step))))
 	o.ListMinutes = r.minutes(extract.KindList, o.ListRequests)
+	if r.cfg.Source == config.Amigo && r.cfg.SQLColumns.Asked() {
+		o.SQLRequests = max(1, int(math.Ceil(float64(o.Users)/sqlRows)))
+		o.SQLMinutes = r.minutes(extract.KindSQL, o.SQLRequests)
+	}
 	o.ModelMinutes = r.minutes(extract.KindModel, o.Models.total())
 	if budget := r.cfg.ModelBudget.Minutes(); o.ModelMinutes > budget && budget > 0 {
 		o.LeftOver = o.Models.total() - int(float64(o.Models.total())*budget/o.ModelMinutes)

@@ -95,6 +95,7 @@ func (p *prior) loadRoles(ctx context.Context, mem memory.Allocator) error {
 
 // priorColumn is what _columns said of a column.
 type priorColumn struct {
+	origin            schema.Origin
 	types             []string
 	firstRun, lastRun string
 }
@@ -117,7 +118,7 @@ func (p *prior) loadColumns(ctx context.Context, mem memory.Allocator) error {
 			for k := range types {
 				types[k] = strings.Clone(types[k])
 			}
-			p.columns[key] = priorColumn{types, p.intern(c.Text("first_run", i).String), p.intern(c.Text("last_run", i).String)}
+			p.columns[key] = priorColumn{schema.Origin(p.intern(c.Text("origin", i).String)), types, p.intern(c.Text("first_run", i).String), p.intern(c.Text("last_run", i).String)}
 		}
 		return nil
 	})
@@ -159,11 +160,16 @@ func (p *prior) intern(s string) string {
 }
 
 // eachBatch reads a table of a version, in order. The batch is good for the call alone.
-func eachBatch(ctx context.Context, v publish.Version, mem memory.Allocator, table string, columns []string, take func(transform.Columns) error) (err error) {
+func eachBatch(ctx context.Context, v publish.Version, mem memory.Allocator, table string, columns []string, take func(transform.Columns) error) error {
 	r, err := parquet.NewReader(mem, v.Parquet(table), columns...)
 	if err != nil {
 		return err
 	}
+	return eachBatchOf(ctx, r, take)
+}
+
+// eachBatchOf gives take what is left in a reader, and closes it.
+func eachBatchOf(ctx context.Context, r *parquet.Reader, take func(transform.Columns) error) (err error) {
 	defer func() { err = errors.Join(err, r.Close()) }()
 	for {
 		batch, err := r.Next(ctx)

@@ -52,8 +52,8 @@ func Unredacted(wh *publish.Warehouse, rules *pii.Rules) ([]publish.Version, err
 
 // Redact applies the rules about personal data to every version that was not made under them, by rebuilding it and putting the result in its
 // place, and returns their runs. The journal keeps the answers as they came. Interrupted, it leaves each version old or new, and goes on with the
-// others when it is called again. It takes the warehouse's lock.
-func Redact(ctx context.Context, c *config.Config, log zerolog.Logger, now time.Time) (done []string, err error) {
+// others when it is called again. PublishCopies has the copies follow. It takes the warehouse's lock.
+func Redact(ctx context.Context, c *config.Config, log zerolog.Logger, now time.Time, breakLock bool) (done []string, err error) {
 	rules, err := c.PersonalData(ctx)
 	if err != nil {
 		return nil, err
@@ -62,13 +62,18 @@ func Redact(ctx context.Context, c *config.Config, log zerolog.Logger, now time.
 	if _, err := wh.Current(); err != nil {
 		return nil, err
 	}
-	err = Locked(wh, "redact", func() error {
+	err = Locked(wh, "redact", breakLock, func() error {
 		if err := wh.SettleRewrites(); err != nil {
 			return err
 		}
 		versions, err := Unredacted(wh, rules)
 		if err != nil {
 			return err
+		}
+		if len(versions) > 0 {
+			if err := eraseCopies(wh, stamp(now)); err != nil {
+				return err
+			}
 		}
 		sums := map[string]string{}
 		for _, v := range versions {

@@ -84,7 +84,7 @@ func TestRulesTakeValuesOutOfAllTables(t *testing.T) {
 	}
 
 	personal(c)
-	done, err := Redact(t.Context(), c, zerolog.Nop(), time.Now())
+	done, err := Redact(t.Context(), c, zerolog.Nop(), time.Now(), false)
 	if err != nil || len(done) != 2 {
 		t.Fatalf("redacted %v, %v", done, err)
 	}
@@ -92,7 +92,7 @@ func TestRulesTakeValuesOutOfAllTables(t *testing.T) {
 		t.Errorf("redacted, and still in %d places: %v", len(left), left[:min(3, len(left))])
 	}
 	proveVerified(t, c)
-	if again, err := Redact(t.Context(), c, zerolog.Nop(), time.Now()); err != nil || len(again) != 0 {
+	if again, err := Redact(t.Context(), c, zerolog.Nop(), time.Now(), false); err != nil || len(again) != 0 {
 		t.Errorf("redacted again: %v, %v", again, err)
 	}
 	hashes := strings.Join(hashed(t, c), " ")

@@ -59,7 +59,7 @@ func offline(o Options, wh *publish.Warehouse, j *journal.Journal) (*run, error)
 type chain struct {
 	runs  []string         // whose journals are whole, oldest first; the last is the one that the current version shows
 	base  *publish.Version // the version that the first of them was built upon; nil: none, or none that is left
-	seeds []string         // where base is not left: journals that have the models of before
+	seeds []string         // where base is not left: journals that have the models of before, and the SQL endpoint's columns
 }
 
 // replay rebuilds the current version from the journals of the runs that led to it, each upon the one before, without a request. What it
@@ -131,6 +131,8 @@ func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name
 	}
 	if into == wh {
 		r.id = runID(r.began.UTC())
+	} else {
+		r.cfg.Checks = config.Default().Checks // they are for what readers get to see
 	}
 	s, err := r.work(ctx)
 	if err != nil || into != wh {
@@ -138,7 +140,10 @@ func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name
 	}
 	s.Seconds = r.o.Now().Sub(r.began).Seconds()
 	s.DataRun = r.dataRun()
-	return s, errors.Join(r.record(s), r.retain(ctx))
+	if err := errors.Join(r.record(s), r.retain(ctx)); err != nil {
+		return s, err
+	}
+	return s, r.publishCopies(ctx, s)
 }
 
 // replayChain finds what a replay starts from: back from the run that the current version shows, as far as journals are whole.
@@ -208,13 +213,14 @@ func (c chain) upon(wh *publish.Warehouse, name string, thinned []string) (chain
 	return c, nil
 }
 
-// seed is a user's models as an older journal has them.
+// seed is what an older journal has of a user: models, and what the SQL endpoint has beside the list; nil where it has none.
 type seed struct {
-	raw []byte
-	at  time.Time
+	raw     []byte
+	at      time.Time
+	columns []byte
 }
 
-// readSeeds reads the models that older journals still have.
+// readSeeds reads what older journals still have, the newest of it.
 func readSeeds(ctx context.Context, wh *publish.Warehouse, runs []string, opener *journal.Identity) (map[identity]seed, error) {
 	seeds := map[identity]seed{}
 	for _, name := range runs {
@@ -224,10 +230,15 @@ func readSeeds(ctx context.Context, wh *publish.Warehouse, runs []string, opener
 		}
 		err = j.Each(ctx, func(e journal.Entry) error {
 			if id, ok := modelAnswered(e); ok {
-				seeds[id] = seed{bytes.Clone(e.Answer.Body), e.Answer.At}
+				s := seeds[id]
+				s.raw, s.at = bytes.Clone(e.Answer.Body), e.Answer.At
+				seeds[id] = s
 			}
 			return nil
 		})
+		if err == nil {
+			err = seedColumns(ctx, j, seeds)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -27,12 +27,23 @@ type Kept struct {
 	Why     string `json:"why"`
 }
 
-// CollectGarbage removes what the warehouse no longer keeps: versions beyond keep_versions that nobody reads, and of journals older than
-// keep_journal everything but the answers that users' models in the current version come from, so that a replay can always rebuild the
+// keptUnasked bounds the versions that keep_for keeps where nobody has set it: runs in quick succession would fill the disk.
+const keptUnasked = 7
+
+func retention(c *config.Config) publish.Retention {
+	keep := publish.Retention{Versions: c.KeepVersions, For: c.KeepFor}
+	if c.Origin("keep_for").Place == config.FromDefault {
+		keep.Most = keptUnasked
+	}
+	return keep
+}
+
+// CollectGarbage removes what the warehouse no longer keeps: versions beyond keep_versions and keep_for that nobody reads, and of journals older than
+// keep_journal everything but the answers that users' models and SQL columns in the current version come from, so that a replay can always rebuild the
 // present. With journal: off it removes the journal of every run that is done. The caller holds the lock.
 func CollectGarbage(ctx context.Context, c *config.Config, wh *publish.Warehouse, now time.Time) ([]Kept, error) {
 	var out []Kept
-	fates, err := wh.Prune(c.KeepVersions)
+	fates, err := wh.Prune(retention(c), now)
 	for _, f := range fates {
 		out = append(out, Kept{"version", f.Run, f.Removed, f.Why})
 	}
@@ -95,7 +106,7 @@ func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, 
 		return nil, nil //nolint:nilerr // nothing published: every journal is still wanted
 	}
 	var out []Kept
-	var live map[modelKey]bool
+	var live *liveAnswers
 	for _, info := range runs {
 		if !info.Sealed || !info.Started.Before(cutoff) {
 			continue
@@ -109,7 +120,7 @@ func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, 
 			continue
 		}
 		if live == nil {
-			if live, err = liveModels(ctx, current); err != nil {
+			if live, err = answersOf(ctx, current, runs, opener); err != nil {
 				return out, err
 			}
 		}
@@ -122,36 +133,42 @@ func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, 
 	return out, nil
 }
 
-// liveModels are the answers that the models of a version come from.
-func liveModels(ctx context.Context, v publish.Version) (map[modelKey]bool, error) {
+// liveAnswers are the answers of older runs that a version comes from.
+type liveAnswers struct {
+	models  map[modelKey]bool
+	columns string // the run that has those of the SQL endpoint which complete the list; empty: none has
+}
+
+func answersOf(ctx context.Context, v publish.Version, runs []journal.RunInfo, opener *journal.Identity) (*liveAnswers, error) {
 	p, err := loadPrior(ctx, v, memory.DefaultAllocator)
 	if err != nil {
 		return nil, err
 	}
-	live := map[modelKey]bool{}
+	live := &liveAnswers{models: map[modelKey]bool{}}
 	for i := range p.rows {
 		if r := &p.rows[i]; r.ModelsAt.Valid {
-			live[modelKey{identity{r.Scope, r.UserID}, r.ModelsAt.At}] = true
+			live.models[modelKey{identity{r.Scope, r.UserID}, r.ModelsAt.At}] = true
 		}
 	}
-	return live, nil
+	live.columns, err = columnsFrom(ctx, p, runs, opener)
+	return live, err
 }
 
-func thin(ctx context.Context, info journal.RunInfo, live map[modelKey]bool, opener *journal.Identity) (Kept, error) {
+func thin(ctx context.Context, info journal.RunInfo, live *liveAnswers, opener *journal.Identity) (Kept, error) {
 	left := 0
 	_, err := journal.Rewrite(ctx, info.Dir, func(e journal.Entry) (journal.Entry, bool, error) {
 		id, ok := modelAnswered(e)
-		keep := ok && live[modelKey{id, transform.MicrosOf(e.Answer.At).At}]
+		keep := ok && live.models[modelKey{id, transform.MicrosOf(e.Answer.At).At}] || info.Run == live.columns && isColumns(e)
 		if keep {
 			left++
 		}
-		return e, keep, nil
+		return e, keep || tellsColumns(e), nil
 	}, opener)
 	if err != nil {
 		return Kept{}, err
 	}
 	if left > 0 {
-		return Kept{"journal", info.Run, false, "the models of live users come from it; everything else of it is gone"}, nil
+		return Kept{"journal", info.Run, false, "models or SQL columns of live users come from it; everything else of it is gone"}, nil
 	}
 	return Kept{"journal", info.Run, true, "older than keep_journal, and nothing rests on it"}, journal.Remove(info.Dir)
 }

@@ -61,9 +61,10 @@ func (s *spill) close() error { return s.file.Close() }
 
 // entry is what is known of a user of one organization in this run.
 type entry struct {
-	item   extent
-	raw    uint64 // hash of the item's bytes, to know it again
-	unkept bool   // seen, but gone by now: asked for by id and absent
+	item    extent
+	raw     uint64 // hash of the item's bytes, to know it again
+	columns extent // completes the item with what the SQL endpoint has
+	unkept  bool   // seen, but gone by now: asked for by id and absent
 
 	itemHash   transform.Hash
 	modelsHash transform.Hash // of listed or fetched models
@@ -108,6 +109,13 @@ func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
 	raw, err := r.spill.get(e.item)
 	if err != nil {
 		return transform.Row{}, nil, err
+	}
+	if e.columns.len > 0 {
+		columns, err := r.spill.get(e.columns)
+		if err != nil {
+			return transform.Row{}, nil, err
+		}
+		raw, _ = transform.Complete(raw, columns)
 	}
 	row, issues, _ := transform.Decode(raw, r.defaults) // it was decoded when it came
 	return row, issues, nil

@@ -32,6 +32,7 @@ type Options struct {
 	Config     *config.Config
 	Command    string // Sync or Backfill
 	Replay     bool   // rebuild from the journal, without a request
+	BreakLock  bool   // take the warehouse's lock from a process on another host, which a person says is gone
 	Log        zerolog.Logger
 	OnProgress func(Progress) // called from several goroutines; may be nil
 	Now        func() time.Time
@@ -81,7 +82,7 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 		o.Now = time.Now
 	}
 	wh := publish.Open(o.Config.Warehouse)
-	lock, err := wh.Lock(o.Command, o.Now().UTC())
+	lock, err := lockOf(wh, o.BreakLock)(o.Command, o.Now().UTC())
 	if err != nil {
 		return failed(o, err), err
 	}
@@ -131,7 +132,10 @@ func online(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, er
 	if err := r.eraseSuppressed(ctx); err != nil {
 		return s, err
 	}
-	return s, r.retain(ctx)
+	if err := r.retain(ctx); err != nil {
+		return s, err
+	}
+	return s, r.publishCopies(ctx, s)
 }
 
 // ended is the summary of a run that stopped early.
@@ -232,6 +236,8 @@ type facts struct {
 	AllowEmpty       bool          `json:"allow_empty"`
 	SortKeyImmutable bool          `json:"sort_key_immutable"`
 	Memories         bool          `json:"memories"`
+
+	SQLColumns config.SQLColumns `json:"sql_columns,omitempty"`
 }
 
 // open finds the version before and the journal to write to.
@@ -248,7 +254,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 	r.rules = facts{
 		Base: r.prior.version.Run, As: r.identity(), Models: r.cfg.Models, MaxDeletePercent: r.cfg.MaxDeletePercent, AcceptDeletes: r.cfg.AcceptDeletes,
-		AllowEmpty: r.cfg.AllowEmpty, SortKeyImmutable: r.cfg.SortKeyImmutable, Memories: r.cfg.Memories,
+		AllowEmpty: r.cfg.AllowEmpty, SortKeyImmutable: r.cfg.SortKeyImmutable, Memories: r.cfg.Memories, SQLColumns: r.cfg.SQLColumns,
 	}
 	recipients, err := r.cfg.RecipientsOfJournal()
 	if err != nil {
@@ -269,6 +275,9 @@ func (r *run) loadCurrent(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if err := v.Intact(); err != nil {
+		return &DamagedError{Run: v.Run, err: err}
 	}
 	r.prior, err = loadPrior(ctx, v, r.mem)
 	return err
@@ -292,9 +301,7 @@ func (r *run) resume(ctx context.Context, want []byte, recipients []journal.Reci
 		}
 		current := r.prior.version.Run
 		published := info.Run == current
-		j, report, err := journal.Resume(ctx, info.Dir, journal.ResumeOptions{
-			Now: r.o.Now(), Recipients: recipients, Identities: []*journal.Identity{r.opener},
-		})
+		j, report, err := r.resumeJournal(ctx, info.Dir, recipients)
 		if err != nil {
 			return false, err
 		}
@@ -317,6 +324,23 @@ func (r *run) resume(ctx context.Context, want []byte, recipients []journal.Reci
 		return true, nil
 	}
 	return false, nil
+}
+
+// resumeJournal resumes a journal, setting its sweep aside where that led to a version that checks held back.
+func (r *run) resumeJournal(ctx context.Context, dir string, recipients []journal.Recipient) (*journal.Journal, journal.Report, error) {
+	o := journal.ResumeOptions{Now: r.o.Now(), Recipients: recipients, Identities: []*journal.Identity{r.opener}}
+	j, report, err := journal.Resume(ctx, dir, o)
+	if err != nil || !stale(j.Noted(noteStale)) {
+		return j, report, err
+	}
+	if err := j.Close(); err != nil {
+		return nil, report, err
+	}
+	o.SweepMaxAge = time.Nanosecond
+	if j, report, err = journal.Resume(ctx, dir, o); err != nil {
+		return nil, report, err
+	}
+	return j, report, j.Note(ctx, noteStale, false)
 }
 
 // noteBroken marks a run whose answers lead to an error again: it is not resumed.
@@ -373,9 +397,17 @@ func runID(t time.Time) string {
 	return fmt.Sprintf("%s-%06d", t.UTC().Format("20060102-150405"), t.Nanosecond()/1000)
 }
 
-// Locked does something that writes to the warehouse, holding its lock.
-func Locked(wh *publish.Warehouse, command string, do func() error) error {
-	lock, err := wh.Lock(command, time.Now().UTC())
+// lockOf is the way to take the lock.
+func lockOf(wh *publish.Warehouse, breaking bool) func(string, time.Time) (*publish.Lock, error) {
+	if breaking {
+		return wh.BreakLock
+	}
+	return wh.Lock
+}
+
+// Locked does something that writes to the warehouse, holding its lock; breaking takes it from a process on another host.
+func Locked(wh *publish.Warehouse, command string, breaking bool, do func() error) error {
+	lock, err := lockOf(wh, breaking)(command, time.Now().UTC())
 	if err != nil {
 		return err
 	}

@@ -20,35 +20,37 @@ const (
 
 // Summary is what a run did: the document of --json and of runs/RUN.json.
 type Summary struct {
-	RunID            string      `json:"run_id"`
-	DataRun          string      `json:"data_run,omitempty"` // of a replay: the run whose answers were replayed
-	Command          string      `json:"command"`
-	StartedAt        string      `json:"started_at"` // RFC 3339, UTC: the run's clock
-	Status           Status      `json:"status"`
-	Version          *string     `json:"version"` // the current version after the run; null where there is none
-	Published        bool        `json:"published"`
-	Source           string      `json:"source"`
-	Orgs             []string    `json:"orgs"`
-	Users            int64       `json:"users"`
-	Added            int64       `json:"added"`
-	Changed          int64       `json:"changed"`
-	Enriched         int64       `json:"enriched"`
-	Returned         int64       `json:"returned"`
-	Deleted          int64       `json:"deleted"`
-	DeletesHeld      int64       `json:"deletes_held"` // deletions of users, and removals of models that are forbidden now
-	QuarantinedRows  int64       `json:"quarantined_rows"`
-	QuarantinedCells int64       `json:"quarantined_cells"`
-	Requests         Requests    `json:"requests"`
-	Sweeps           int         `json:"sweeps"`
-	Shifts           int         `json:"shifts"`
-	Models           Models      `json:"models"`
-	BytesReceived    int64       `json:"bytes_received"`
-	Seconds          float64     `json:"seconds"`
-	Certificate      Certificate `json:"certificate"`
-	PII              string      `json:"pii,omitempty"`                // rules about personal data that the tables were made under, and the key's fingerprint
-	Suppressed       int64       `json:"suppressed,omitempty"`         // users left out because they are to stay forgotten
-	Unerased         string      `json:"erasure_unfinished,omitempty"` // when the erasure began that waits for forget to be run again
-	Error            string      `json:"error,omitempty"`
+	RunID            string        `json:"run_id"`
+	DataRun          string        `json:"data_run,omitempty"` // of a replay: the run whose answers were replayed
+	Command          string        `json:"command"`
+	StartedAt        string        `json:"started_at"` // RFC 3339, UTC: the run's clock
+	Status           Status        `json:"status"`
+	Version          *string       `json:"version"` // the current version after the run; null where there is none
+	Published        bool          `json:"published"`
+	Source           string        `json:"source"`
+	Orgs             []string      `json:"orgs"`
+	Users            int64         `json:"users"`
+	Added            int64         `json:"added"`
+	Changed          int64         `json:"changed"`
+	Enriched         int64         `json:"enriched"`
+	Returned         int64         `json:"returned"`
+	Deleted          int64         `json:"deleted"`
+	DeletesHeld      int64         `json:"deletes_held"` // deletions of users, and removals of models that are forbidden now
+	QuarantinedRows  int64         `json:"quarantined_rows"`
+	QuarantinedCells int64         `json:"quarantined_cells"`
+	Requests         Requests      `json:"requests"`
+	Sweeps           int           `json:"sweeps"`
+	Shifts           int           `json:"shifts"`
+	Models           Models        `json:"models"`
+	BytesReceived    int64         `json:"bytes_received"`
+	Seconds          float64       `json:"seconds"`
+	Certificate      Certificate   `json:"certificate"`
+	Checks           []CheckResult `json:"checks,omitempty"`             // the user's own, where a version was built
+	PII              string        `json:"pii,omitempty"`                // rules about personal data that the tables were made under, and the key's fingerprint
+	Suppressed       int64         `json:"suppressed,omitempty"`         // users left out because they are to stay forgotten
+	Unerased         string        `json:"erasure_unfinished,omitempty"` // when the erasure began that waits for forget to be run again
+	Copies           []Copy        `json:"copies,omitempty"`             // in object storage
+	Error            string        `json:"error,omitempty"`
 }
 
 // Requests counts requests as the server saw them, repeated ones included.
@@ -116,5 +118,6 @@ type OrgCertificate struct {
 
 // NeedsPerson tells whether the run left something for a person to look at: exit code 3.
 func (s *Summary) NeedsPerson() bool {
-	return s.Status == Uncertified || s.Status == Held || s.DeletesHeld > 0 || s.Unerased != "" || s.QuarantinedRows > 0 || s.QuarantinedCells > 0
+	return s.Status == Uncertified || s.Status == Held || s.DeletesHeld > 0 || s.Unerased != "" || s.QuarantinedRows > 0 || s.QuarantinedCells > 0 ||
+		len(Outstanding(s.Copies)) > 0
 }

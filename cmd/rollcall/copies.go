@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/cli"
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/pipeline"
+	"github.com/rollcall-data/rollcall/load/publish"
+)
+
+// publishCopies has object storage follow what a command did to the warehouse, whose lock the caller holds, and says what is outstanding.
+func (a *app) publishCopies(ctx context.Context, c *config.Config, wh *publish.Warehouse) error {
+	copies, err := pipeline.PublishCopies(ctx, c, wh, a.logger(c, a.stderr), time.Now())
+	if err != nil {
+		return err
+	}
+	outstanding := pipeline.Outstanding(copies)
+	for _, left := range outstanding {
+		if _, err := fmt.Fprintf(a.stderr, "outstanding: %s (the next run goes on with it)\n", left); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	if len(outstanding) > 0 {
+		return cli.ErrAttention
+	}
+	return nil
+}

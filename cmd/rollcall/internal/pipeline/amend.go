@@ -1,0 +1,184 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform"
+)
+
+// A version in which little changed is made by amending the one before: what it has of users whom this run did not touch stays as it is, in
+// DuckDB and in Parquet, and is not made from their records again.
+
+// keptTables are those whose rows stay. The others name the run in every row, or are small.
+var keptTables = []string{
+	schema.NameUsers, schema.NameUserContext, schema.NameUserModels, schema.NameDimensions, schema.NameVariables,
+	schema.NameUsersHistory, schema.NameUsersDeleted, schema.NameUsersChanges,
+}
+
+// childTables are those flattened from users.
+var childTables = []string{schema.NameUserContext, schema.NameUserModels, schema.NameDimensions, schema.NameVariables}
+
+// mostTouched is the share of users beyond which a version is built whole: to delete and insert is dearer than to insert.
+const mostTouched = 0.2
+
+// DamagedError says that the version before is not as it was published, so that nothing can be built upon it.
+type DamagedError struct {
+	Run string
+	err error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the current version %s is damaged: %v", e.Run, e.err)
+}
+
+func (e *DamagedError) Unwrap() error { return e.err }
+
+// Hints says what to do.
+func (e *DamagedError) Hints() []string {
+	return []string{"nothing is built upon a version that somebody wrote to: rollcall rollback makes an earlier one current, and the next run goes on from there",
+		"rollcall verify names every file that differs"}
+}
+
+// amends tells whether the version can be made by amending the one before, and marks the decisions that touch something.
+func (r *run) amends(d *decisions, tables []schema.Table) bool {
+	if !r.prior.exists || r.offline || r.always || r.o.Command != Sync || r.rolesChanged() || r.prior.madeUnder() != r.pii.Fingerprint() {
+		return false
+	}
+	v := r.prior.version
+	if !v.Amendable(tables, keptTables) {
+		return false
+	}
+	for _, t := range tables {
+		if (t.Name == schema.NameUsersFlat || t.Name == schema.NameIssues) && !v.SameSchema(t) {
+			return false
+		}
+	}
+	touched := 0
+	keys := map[userKey]bool{}
+	mark := func(x *decision) {
+		x.touched = true
+		touched++
+	}
+	for i := range d.list {
+		x := &d.list[i]
+		if x.untouched() {
+			continue
+		}
+		mark(x)
+		if x.before != nil {
+			keys[keyOf(x.before)] = true
+		}
+	}
+	// Of users of two organizations asked the tables may have one key; they are touched together, for rows go by that key.
+	for i := range d.list {
+		if x := &d.list[i]; !x.touched && keys[keyOf(x.before)] {
+			mark(x)
+		}
+	}
+	return float64(touched) <= mostTouched*float64(len(d.list))
+}
+
+// untouched tells whether the user's rows stay as they are, but for the run that they name.
+func (x *decision) untouched() bool {
+	switch x.what {
+	case kept:
+		return true
+	case same:
+		return x.models.from != inAnswer && x.models.state == x.before.State && x.models.at == x.before.ModelsAt && x.models.stats == x.before.StatsAtLast &&
+			x.entry.extras == x.before.ExtrasHash
+	}
+	return false
+}
+
+// userKey is what rows flattened from a user are found by: org_id and user_id, or, where the table has it, the scope and user_id.
+type userKey struct {
+	of   transform.Text
+	user string
+}
+
+func keyOf(r *transform.Row) userKey { return userKey{r.Org, r.UserID} }
+
+// remove takes out of DuckDB what the version before has of the users who are touched, but for their past.
+func (b *build) remove() error {
+	var keys, open, back []userKey
+	for i := range b.d.list {
+		x := &b.d.list[i]
+		if x.touched && x.before != nil {
+			keys = append(keys, keyOf(x.before))
+		}
+		if b.verdicts[x.id] != nil {
+			open = append(open, userKey{transform.Text{String: x.id.scope, Valid: true}, x.id.user})
+		}
+		if x.what == returned {
+			back = append(back, userKey{transform.Text{String: x.id.scope, Valid: true}, x.id.user})
+		}
+	}
+	for _, table := range append([]string{schema.NameUsers}, childTables...) {
+		if err := b.removeKeys(table, "org_id", keys, ""); err != nil {
+			return err
+		}
+	}
+	if err := b.removeKeys(schema.NameUsersHistory, "_scope", open, "t._is_current"); err != nil {
+		return err
+	}
+	return b.removeKeys(schema.NameUsersDeleted, "_scope", back, "")
+}
+
+func (b *build) removeKeys(table, of string, keys []userKey, condition string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	batch := keyBatch(b.mem, of, keys)
+	defer batch.Release()
+	return b.out.Delete(table, batch, condition)
+}
+
+// keyBatch is a batch of two columns: of, and user_id.
+func keyBatch(mem memory.Allocator, of string, keys []userKey) arrow.Record {
+	text := arrow.BinaryTypes.String
+	rb := array.NewRecordBuilder(mem, arrow.NewSchema([]arrow.Field{{Name: of, Type: text, Nullable: true}, {Name: "user_id", Type: text, Nullable: true}}, nil))
+	defer rb.Release()
+	for _, k := range keys {
+		if k.of.Valid {
+			rb.Field(0).(*array.StringBuilder).Append(k.of.String)
+		} else {
+			rb.Field(0).AppendNull()
+		}
+		rb.Field(1).(*array.StringBuilder).Append(k.user)
+	}
+	return rb.NewRecord()
+}
+
+// carryChildren takes over the rows flattened from users who are not touched, and their issues.
+func (b *build) carryChildren(ctx context.Context) error {
+	keys, ids := map[userKey]bool{}, map[identity]bool{}
+	for i := range b.d.list {
+		if x := &b.d.list[i]; x.touched {
+			ids[x.id] = true
+			if x.before != nil {
+				keys[keyOf(x.before)] = true
+			}
+		}
+	}
+	for _, table := range childTables {
+		err := b.carryTable(ctx, table, []string{"org_id", "user_id"}, func(c transform.Columns, i int) bool {
+			return keys[userKey{c.Text("org_id", i), c.Text("user_id", i).String}]
+		}, nil)
+		if err != nil {
+			return err
+		}
+	}
+	return b.carryTable(ctx, schema.NameIssues, []string{"kind", "_scope", "user_id"}, func(c transform.Columns, i int) bool {
+		gone := c.Text("kind", i).String == "row" || ids[identity{c.Text("_scope", i).String, c.Text("user_id", i).String}]
+		if !gone {
+			b.rowsOf.QuarantinedCells++
+		}
+		return gone
+	}, nil)
+}

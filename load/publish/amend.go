@@ -1,0 +1,129 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/schema"
+)
+
+// How much larger than when it was built whole a database may have become by amending: rows that were deleted leave room that is not all
+// used again. In a small one that does not matter.
+const (
+	mostBloat  = 1.5
+	smallBytes = 64 << 20
+)
+
+// Amendable tells whether a version of these tables can be made by amending v, keeping the rows of the tables named by keep.
+func (v Version) Amendable(tables []schema.Table, keep []string) bool {
+	if len(tables) != len(v.Manifest.Tables) {
+		return false
+	}
+	for i, t := range v.Manifest.Tables {
+		if t.Name != tables[i].Name || slices.Contains(keep, t.Name) && t.Schema != fingerprint(tables[i]) {
+			return false
+		}
+	}
+	for _, f := range v.Manifest.Files {
+		if f.Path == databaseName {
+			return v.Manifest.Compact > 0 && float64(f.Size) <= max(smallBytes, mostBloat*float64(v.Manifest.Compact))
+		}
+	}
+	return false
+}
+
+// Parts are the Parquet parts of a table, in order.
+func (v Version) Parts(table string) []FileEntry {
+	var out []FileEntry
+	for _, f := range v.Manifest.Files { // in the order of their paths
+		if path.Dir(f.Path) == path.Join(parquetName, table) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Path is where a file of the version is.
+func (v Version) Path(f FileEntry) string { return filepath.Join(v.Dir, filepath.FromSlash(f.Path)) }
+
+// SameSchema tells whether a table has the same columns in v as in t.
+func (v Version) SameSchema(t schema.Table) bool {
+	return slices.ContainsFunc(v.Manifest.Tables, func(e TableEntry) bool { return e.Name == t.Name && e.Schema == fingerprint(t) })
+}
+
+// Amend begins a version as Begin does, but out of another, which must be intact and Amendable: the tables named by keep begin with the rows
+// of the base in DuckDB. What of them stays is given to Keep or Link, for Parquet; what does not, to Delete, before what is new is
+// appended. The other tables begin empty.
+func (w *Warehouse) Amend(ctx context.Context, run string, base Version, tables []schema.Table, keep []string, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
+	if err := w.sweep(); err != nil {
+		return nil, err
+	}
+	return w.begin(ctx, &Building{w: w, run: run, tables: tables, base: &base, kept: keep}, mem, s)
+}
+
+// Keeps tells whether a table begins with the rows of the base.
+func (b *Building) Keeps(table string) bool { return b.base != nil && slices.Contains(b.kept, table) }
+
+// Keep adds rows that the base has and that stay as they are.
+func (b *Building) Keep(table string, batch arrow.Record) error {
+	if err := b.err(); err != nil {
+		return err
+	}
+	b.count(table, batch)
+	batch.Retain()
+	b.toParts <- work{table: table, batch: batch}
+	return nil
+}
+
+// Link adds a part of the base whose rows all stay as they are.
+func (b *Building) Link(table string, part FileEntry) error {
+	if err := b.err(); err != nil {
+		return err
+	}
+	b.rows[table] += part.Rows
+	for i, n := range part.Nulls {
+		b.nulls[table][i] += n
+	}
+	b.toParts <- work{table: table, other: true, link: &part}
+	return nil
+}
+
+// Delete removes the rows that the base has under the keys; see duckdb.Writer.Delete.
+func (b *Building) Delete(table string, keys arrow.Record, condition string) error {
+	if err := b.err(); err != nil {
+		return err
+	}
+	keys.Retain()
+	b.toDB <- work{table: table, batch: keys, other: true, condition: condition}
+	return nil
+}
+
+// copyFile copies a file, by reference where the file system can.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("copy the base: %w", err)
+	}
+	defer func() { _ = in.Close() }() // read only
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	if err != nil {
+		return fmt.Errorf("copy the base: %w", err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return errors.Join(fmt.Errorf("copy the base: %w", err), out.Close())
+	}
+	if err := out.Close(); err != nil {
+		return fmt.Errorf("copy the base: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/rollcall-data/rollcall/schema"
+)
+
+// work is what a sink is to do with a table: append a batch, or what else it can: link a part, or delete the rows with the keys of a batch.
+type work struct {
+	table     string
+	batch     arrow.Record
+	other     bool
+	link      *FileEntry
+	condition string
+}
+
+// queueLength bounds the batches on their way to a sink: back-pressure on who makes them.
+const queueLength = 4
+
+// sink does work one after another, until the queue is closed.
+func (b *Building) sink(mem memory.Allocator, add func(table string, batch arrow.Record) error, other func(work) error) chan work {
+	queue := make(chan work, queueLength)
+	b.wait.Add(1)
+	go func() {
+		defer b.wait.Done()
+		g := gathering{mem, map[string]*gatherer{}, add}
+		defer g.release()
+		for w := range queue {
+			if b.stopped() == nil {
+				if err := g.take(w, other); err != nil {
+					b.fail(err)
+				}
+			}
+			if w.batch != nil {
+				w.batch.Release()
+			}
+		}
+		for _, t := range b.tables {
+			if b.stopped() == nil {
+				if err := g.flush(t.Name); err != nil {
+					b.fail(err)
+				}
+			}
+		}
+	}()
+	return queue
+}
+
+// gathering is what a sink has gathered of each table, and where it goes.
+type gathering struct {
+	mem    memory.Allocator
+	tables map[string]*gatherer
+	add    func(table string, batch arrow.Record) error
+}
+
+func (g gathering) take(w work, other func(work) error) error {
+	if w.other {
+		return errors.Join(g.flush(w.table), other(w))
+	}
+	t := g.tables[w.table]
+	if t == nil {
+		t = &gatherer{mem: g.mem}
+		g.tables[w.table] = t
+	}
+	batch, err := t.take(w.batch)
+	return g.write(w.table, batch, err)
+}
+
+func (g gathering) flush(table string) error {
+	t := g.tables[table]
+	if t == nil {
+		return nil
+	}
+	batch, err := t.flush()
+	return g.write(table, batch, err)
+}
+
+func (g gathering) write(table string, batch arrow.Record, err error) error {
+	if batch == nil {
+		return err
+	}
+	defer batch.Release()
+	return g.add(table, batch)
+}
+
+func (g gathering) release() {
+	for _, t := range g.tables {
+		t.release()
+	}
+}
+
+// A sink takes batches of at least so much, where they come smaller.
+const (
+	gatherRows  = 8192
+	gatherBytes = 16 << 20
+)
+
+// gatherer makes one batch of many small ones, for what an amended version takes over comes in slices of a few rows. It also gives slices
+// memory of their own: neither the writer of Parquet nor DuckDB reads bits from the middle of a byte as it should.
+type gatherer struct {
+	mem    memory.Allocator
+	pieces []arrow.Record
+	rows   int64
+	bytes  int64
+}
+
+// take takes in a batch, and gives one to write where there is enough for it, else nil; who called releases it.
+func (g *gatherer) take(batch arrow.Record) (arrow.Record, error) {
+	if len(g.pieces) == 0 && batch.NumRows() >= gatherRows/2 && !sliced(batch) {
+		batch.Retain()
+		return batch, nil
+	}
+	batch.Retain()
+	g.pieces = append(g.pieces, batch)
+	g.rows += batch.NumRows()
+	g.bytes += schema.BatchBytes(batch)
+	if g.rows < gatherRows && g.bytes < gatherBytes {
+		return nil, nil
+	}
+	return g.flush()
+}
+
+func sliced(batch arrow.Record) bool {
+	for _, c := range batch.Columns() {
+		if c.Data().Offset() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// flush gives what was gathered, nil where that is nothing.
+func (g *gatherer) flush() (arrow.Record, error) {
+	if len(g.pieces) == 0 {
+		return nil, nil
+	}
+	defer g.release()
+	first := g.pieces[0]
+	columns := make([]arrow.Array, first.NumCols())
+	defer func() {
+		for _, c := range columns {
+			if c != nil {
+				c.Release()
+			}
+		}
+	}()
+	parts := make([]arrow.Array, len(g.pieces))
+	for i := range columns {
+		for k, p := range g.pieces {
+			parts[k] = p.Column(i)
+		}
+		var err error
+		if columns[i], err = array.Concatenate(parts, g.mem); err != nil {
+			return nil, fmt.Errorf("gather column %s: %w", first.ColumnName(i), err)
+		}
+	}
+	return array.NewRecord(first.Schema(), columns, g.rows), nil
+}
+
+func (g *gatherer) release() {
+	for _, p := range g.pieces {
+		p.Release()
+	}
+	g.pieces, g.rows, g.bytes = nil, 0, 0
+}
