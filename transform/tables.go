@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/schema"
@@ -23,6 +24,7 @@ type Builder struct {
 	run    string
 	prefs  *Preferences
 	tables map[string]*batcher
+	spare  map[string]*batcher
 	order  []string
 	cells  [][]byte
 	roles  map[string]map[string]Text // scope → role id → name
@@ -33,7 +35,7 @@ type Builder struct {
 // NewBuilder makes a builder for these tables of a run. prefs must have learned all rows' preferences.
 func NewBuilder(mem memory.Allocator, run string, prefs *Preferences, tables []schema.Table, emit Emit) *Builder {
 	prefs.Columns() // settled before the first row
-	b := &Builder{mem: mem, run: run, prefs: prefs, tables: map[string]*batcher{}, roles: map[string]map[string]Text{}}
+	b := &Builder{mem: mem, run: run, prefs: prefs, tables: map[string]*batcher{}, spare: map[string]*batcher{}, roles: map[string]map[string]Text{}}
 	b.cells = make([][]byte, len(prefs.columns))
 	for _, t := range tables {
 		b.tables[t.Name] = newBatcher(mem, t, emit)
@@ -58,6 +60,9 @@ func (b *Builder) Flush(table string) error { return b.tables[table].flush() }
 // Release frees the builder's memory.
 func (b *Builder) Release() {
 	for _, t := range b.tables {
+		t.release()
+	}
+	for _, t := range b.spare {
 		t.release()
 	}
 }
@@ -94,8 +99,11 @@ func (b *Builder) Role(scope string, r Role) error {
 	return t.end()
 }
 
-// User adds a live user to users and to every table flattened from it. issues are those of the row's record.
-func (b *Builder) User(r *Row, issues []Issue) error {
+// User adds a live user to users and to every table flattened from it, but for those named by there, which have the user's rows already.
+// issues are those of the row's record.
+func (b *Builder) User(r *Row, issues []Issue, there ...string) error {
+	b.exchange(there)
+	defer b.exchange(there)
 	report := func(i Issue) { issues = append(issues, i) }
 	t := b.tables[schema.NameUsers]
 	twelve(t, r)
@@ -110,6 +118,16 @@ func (b *Builder) User(r *Row, issues []Issue) error {
 		return err
 	}
 	return b.Issues(r.Scope, r.Org, Text{r.UserID, true}, issues)
+}
+
+// exchange puts batchers whose rows go nowhere in the place of those of these tables, or puts these back.
+func (b *Builder) exchange(tables []string) {
+	for _, name := range tables {
+		if b.spare[name] == nil {
+			b.spare[name] = newBatcher(b.mem, b.tables[name].table, func(string, arrow.Record) error { return nil })
+		}
+		b.tables[name], b.spare[name] = b.spare[name], b.tables[name]
+	}
 }
 
 // Issues adds quarantined cells or rows of one user; user is NULL for a row without an identity.

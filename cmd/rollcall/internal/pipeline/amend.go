@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -21,8 +22,11 @@ var keptTables = []string{
 	schema.NameUsersHistory, schema.NameUsersDeleted, schema.NameUsersChanges,
 }
 
-// childTables are those flattened from users.
-var childTables = []string{schema.NameUserContext, schema.NameUserModels, schema.NameDimensions, schema.NameVariables}
+// modelTables are flattened from context and models, childTables from those and the rest of a user.
+var (
+	modelTables = []string{schema.NameUserContext, schema.NameUserModels, schema.NameDimensions}
+	childTables = append([]string{schema.NameVariables}, modelTables...)
+)
 
 // mostTouched is the share of users beyond which a version is built whole: to delete and insert is dearer than to insert.
 const mostTouched = 0.2
@@ -96,6 +100,25 @@ func (x *decision) untouched() bool {
 	return false
 }
 
+// spare finds out in which tables the rows of a touched user stay all the same: where the user's models, or variables, did not change. For
+// the rows also have the org_id, the item is read.
+func (x *decision) spare() error {
+	if x.entry == nil || x.before == nil || x.what == deleted {
+		return nil
+	}
+	row, _, err := x.org.roster.row(x.entry)
+	if err != nil || row.Org != x.before.Org {
+		return err
+	}
+	if x.models.hash == x.before.ModelsHash {
+		x.there = append(x.there, modelTables...)
+	}
+	if x.entry.extras == x.before.ExtrasHash {
+		x.there = append(x.there, schema.NameVariables)
+	}
+	return nil
+}
+
 // userKey is what rows flattened from a user are found by: org_id and user_id, or, where the table has it, the scope and user_id.
 type userKey struct {
 	of   transform.Text
@@ -106,11 +129,27 @@ func keyOf(r *transform.Row) userKey { return userKey{r.Org, r.UserID} }
 
 // remove takes out of DuckDB what the version before has of the users who are touched, but for their past.
 func (b *build) remove() error {
-	var keys, open, back []userKey
+	of := map[userKey]int{}
+	for i := range b.d.list {
+		if x := &b.d.list[i]; x.touched && x.before != nil {
+			of[keyOf(x.before)]++
+		}
+	}
+	keys := map[string][]userKey{}
+	var open, back []userKey
 	for i := range b.d.list {
 		x := &b.d.list[i]
 		if x.touched && x.before != nil {
-			keys = append(keys, keyOf(x.before))
+			if of[keyOf(x.before)] == 1 { // what goes by a key that two have goes for both
+				if err := x.spare(); err != nil {
+					return err
+				}
+			}
+			for _, table := range append([]string{schema.NameUsers}, childTables...) {
+				if !slices.Contains(x.there, table) {
+					keys[table] = append(keys[table], keyOf(x.before))
+				}
+			}
 		}
 		if b.verdicts[x.id] != nil {
 			open = append(open, userKey{transform.Text{String: x.id.scope, Valid: true}, x.id.user})
@@ -119,8 +158,8 @@ func (b *build) remove() error {
 			back = append(back, userKey{transform.Text{String: x.id.scope, Valid: true}, x.id.user})
 		}
 	}
-	for _, table := range append([]string{schema.NameUsers}, childTables...) {
-		if err := b.removeKeys(table, "org_id", keys, ""); err != nil {
+	for table, gone := range keys {
+		if err := b.removeKeys(table, "org_id", gone, ""); err != nil {
 			return err
 		}
 	}
@@ -157,16 +196,19 @@ func keyBatch(mem memory.Allocator, of string, keys []userKey) arrow.Record {
 
 // carryChildren takes over the rows flattened from users who are not touched, and their issues.
 func (b *build) carryChildren(ctx context.Context) error {
-	keys, ids := map[userKey]bool{}, map[identity]bool{}
+	ids := map[identity]bool{}
 	for i := range b.d.list {
 		if x := &b.d.list[i]; x.touched {
 			ids[x.id] = true
-			if x.before != nil {
-				keys[keyOf(x.before)] = true
-			}
 		}
 	}
 	for _, table := range childTables {
+		keys := map[userKey]bool{}
+		for i := range b.d.list {
+			if x := &b.d.list[i]; x.touched && x.before != nil && !slices.Contains(x.there, table) {
+				keys[keyOf(x.before)] = true
+			}
+		}
 		err := b.carryTable(ctx, table, []string{"org_id", "user_id"}, func(c transform.Columns, i int) bool {
 			return keys[userKey{c.Text("org_id", i), c.Text("user_id", i).String}]
 		}, nil)

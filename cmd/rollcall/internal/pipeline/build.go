@@ -131,7 +131,7 @@ func (b *build) addUser(x *decision, old *transform.Row, before *beforeRows) err
 	if err != nil {
 		return err
 	}
-	if err := b.rowsOf.User(&row, issues); err != nil {
+	if err := b.rowsOf.User(&row, issues, x.there...); err != nil {
 		return err
 	}
 	return b.addVersion(x, &row, old, at)

@@ -36,7 +36,9 @@ type decision struct {
 	before *transform.Row // nil where the version before did not have the user
 	models resolved
 
-	touched bool // where the version before is amended: the user's rows are written anew
+	// Where the version before is amended: the user's rows are written anew, but for those of these tables.
+	touched bool
+	there   []string
 }
 
 // resolved says how a seen user's models are known after this run.
