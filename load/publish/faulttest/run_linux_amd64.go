@@ -59,7 +59,7 @@ type thread struct {
 const syscallStop = unix.SIGTRAP | 0x80
 
 func (t *tracer) run(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Setpgid: true} // a group of its own: see wait
 	if err := cmd.Start(); err != nil {
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
 			return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
@@ -80,7 +80,7 @@ func (t *tracer) run(cmd *exec.Cmd) error {
 	}
 	for {
 		var status syscall.WaitStatus
-		id, err := wait(-1, &status)
+		id, err := wait(-t.pid, &status)
 		if errors.Is(err, syscall.ECHILD) {
 			return nil
 		}
@@ -99,7 +99,8 @@ func (t *tracer) run(cmd *exec.Cmd) error {
 	}
 }
 
-// wait waits for tracees of this thread alone: other processes of the test are for others to wait for.
+// wait waits for a process or, below zero, for any of a process group. Without the group it could meet other processes of the test, which are
+// for others to wait for: before it was the tracer's, its thread may have started some.
 func wait(id int, status *syscall.WaitStatus) (int, error) {
 	for {
 		got, err := syscall.Wait4(id, status, unix.WALL|unix.WNOTHREAD, nil)
