@@ -2,11 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -53,20 +50,13 @@ The same facts about runs that published are in the table _runs.`,
 
 // runIDs are the runs on record, newest first.
 func runIDs(wh *publish.Warehouse) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Dir(wh.RunRecord("x")))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	var ids []string
-	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok && !strings.HasPrefix(id, ".") {
-			ids = append(ids, id)
-		}
+	ids, err := wh.RunRecords()
+	if err != nil {
+		return nil, err
 	}
 	if len(ids) == 0 {
 		return nil, publish.ErrNoVersion
 	}
-	slices.Sort(ids) // run ids sort by time
 	slices.Reverse(ids)
 	return ids, nil
 }

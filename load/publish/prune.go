@@ -16,6 +16,21 @@ import (
 // RunRecord is the path of a run's record.
 func (w *Warehouse) RunRecord(run string) string { return filepath.Join(w.dir, runsName, run+".json") }
 
+// RunRecords lists the runs that have a record, oldest first. Run ids sort by time.
+func (w *Warehouse) RunRecords() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(w.dir, runsName)) // not Glob: the folder's name may have any character in it
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	var runs []string
+	for _, e := range entries { // in the order of their names
+		if run, ok := strings.CutSuffix(e.Name(), ".json"); ok && !strings.HasPrefix(run, ".") {
+			runs = append(runs, run)
+		}
+	}
+	return runs, nil
+}
+
 // Fate is what Prune did with a version.
 type Fate struct {
 	Run     string

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,5 +147,26 @@ func TestPruneKeepsWhatWasCurrentLately(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"run-4: removed", "run-5: current"}, prune(Retention{Versions: 1})); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestRunRecords: whatever the folder is called, the runs on record are found, and nothing else that lies there.
+func TestRunRecords(t *testing.T) {
+	w := warehouse(t)
+	if runs, err := w.RunRecords(); err != nil || len(runs) != 0 {
+		t.Fatalf("%q, %v", runs, err)
+	}
+	for _, run := range []string{"run-2", "run-1"} {
+		if err := WriteFile(w.RunRecord(run), []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, other := range []string{".tmp-1.json", "note.txt"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(w.RunRecord("x")), other), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if runs, err := w.RunRecords(); err != nil || !slices.Equal(runs, []string{"run-1", "run-2"}) {
+		t.Errorf("%q, %v", runs, err)
 	}
 }

@@ -3,10 +3,10 @@ package pipeline
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +28,7 @@ func heldNight(t *testing.T, c *config.Config) (*Summary, *CheckError) {
 	if !errors.As(err, &failed) || s.Status != Failed || s.Published || s.Error != err.Error() || len(failed.Hints()) < 1 {
 		t.Fatalf("status %s, published %v, error %v", s.Status, s.Published, err)
 	}
-	left, err := filepath.Glob(filepath.Join(c.Warehouse, "versions", ".building-*"))
+	left, err := fs.Glob(os.DirFS(c.Warehouse), "versions/.building-*")
 	if err != nil || len(left) > 0 {
 		t.Errorf("left: %q, %v", left, err)
 	}

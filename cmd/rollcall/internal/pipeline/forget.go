@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -368,39 +369,21 @@ func (e *eraser) journals(ctx context.Context) error {
 
 // records rewrites the run records whose certificate counted the users in.
 func (e *eraser) records(context.Context) error {
-	paths, err := filepath.Glob(e.wh.RunRecord("*"))
-	if err != nil {
-		return err
-	}
-	for _, path := range paths {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("read a run record: %w", err)
-		}
-		var s Summary
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return fmt.Errorf("read the run record %s: %w", filepath.Base(path), err)
-		}
+	err := rewriteRecords(e.wh, func(name string, s *Summary) (bool, error) {
 		started, err := time.Parse(time.RFC3339Nano, s.StartedAt)
 		if err != nil {
-			continue // a run that never began
+			return false, nil //nolint:nilerr // a run that never began
 		}
 		sum := e.sumFor(s.Certificate.UsersSHA256, started.UnixMicro())
 		if sum == s.Certificate.UsersSHA256 && !e.names[s.Certificate.As] {
-			continue
+			return false, nil
 		}
-		e.supersede(&s, sum)
-		if raw, err = json.MarshalIndent(&s, "", "  "); err != nil {
-			return fmt.Errorf("rewrite a run record: %w", err)
-		}
-		name := filepath.ToSlash(filepath.Join("runs", filepath.Base(path)))
+		e.supersede(s, sum)
 		e.intent.Files[name] = 1
-		if err := e.save("rewrite a run record"); err != nil {
-			return err
-		}
-		if err := publish.WriteFile(path, append(raw, '\n')); err != nil {
-			return err
-		}
+		return true, e.save("rewrite a run record")
+	})
+	if err != nil {
+		return err
 	}
 	return e.leftovers()
 }
@@ -417,12 +400,12 @@ func (e *eraser) supersede(s *Summary, sum string) {
 // leftovers removes files that a crash left half written beside those of the warehouse.
 func (e *eraser) leftovers() error {
 	for _, pattern := range []string{".tmp-*", "runs/.tmp-*", "versions/*/.tmp-*", "erasures/.tmp-*"} {
-		left, err := filepath.Glob(filepath.Join(e.wh.Dir(), pattern))
+		left, err := fs.Glob(os.DirFS(e.wh.Dir()), pattern) // whatever the folder is called
 		if err != nil {
-			return err
+			return fmt.Errorf("look for what a crash left: %w", err)
 		}
-		for _, path := range left {
-			if err := os.Remove(path); err != nil {
+		for _, name := range left {
+			if err := os.Remove(filepath.Join(e.wh.Dir(), filepath.FromSlash(name))); err != nil {
 				return fmt.Errorf("remove what a crash left: %w", err)
 			}
 		}

@@ -241,6 +241,10 @@ func TestForgetLeavesNoByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	record, err := os.ReadFile(publish.Open(c.Warehouse).RunRecord(s.RunID))
+	if err != nil || !bytes.Contains(record, []byte(`"superseded"`)) || !bytes.Contains(record, []byte(s.Certificate.UsersSHA256)) {
+		t.Errorf("the run's record does not have the version's new hash: %v", err)
+	}
 	if s.Users != 24 || s.Certificate.Superseded == "" || !s.Certificate.Certified {
 		t.Errorf("the version's summary: %d users, superseded %q", s.Users, s.Certificate.Superseded)
 	}

@@ -333,11 +333,24 @@ func (r *redaction) manifest(m *publish.Manifest) error {
 
 // supersedeRecords gives the records of runs the hashes that their versions have now.
 func supersedeRecords(wh *publish.Warehouse, sums map[string]string, at string) error {
-	paths, err := filepath.Glob(wh.RunRecord("*"))
+	return rewriteRecords(wh, func(_ string, s *Summary) (bool, error) {
+		sum, ok := sums[s.Certificate.UsersSHA256]
+		if !ok || sum == s.Certificate.UsersSHA256 {
+			return false, nil
+		}
+		s.Certificate.UsersSHA256, s.Certificate.Superseded = sum, at
+		return true, nil
+	})
+}
+
+// rewriteRecords gives edit the record of each run, by its path in the warehouse, and writes those anew that it changed.
+func rewriteRecords(wh *publish.Warehouse, edit func(name string, s *Summary) (changed bool, err error)) error {
+	runs, err := wh.RunRecords()
 	if err != nil {
 		return err
 	}
-	for _, path := range paths {
+	for _, run := range runs {
+		path := wh.RunRecord(run)
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("read a run record: %w", err)
@@ -346,11 +359,13 @@ func supersedeRecords(wh *publish.Warehouse, sums map[string]string, at string) 
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return fmt.Errorf("read the run record %s: %w", filepath.Base(path), err)
 		}
-		sum, ok := sums[s.Certificate.UsersSHA256]
-		if !ok || sum == s.Certificate.UsersSHA256 {
+		changed, err := edit("runs/"+filepath.Base(path), &s)
+		if err != nil {
+			return err
+		}
+		if !changed {
 			continue
 		}
-		s.Certificate.UsersSHA256, s.Certificate.Superseded = sum, at
 		if raw, err = json.MarshalIndent(&s, "", "  "); err != nil {
 			return fmt.Errorf("rewrite a run record: %w", err)
 		}

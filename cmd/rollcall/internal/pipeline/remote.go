@@ -209,11 +209,12 @@ func (k *copier) bring(ctx context.Context, p *place, c *Copy) error {
 
 // settleRecords takes a place whose erasure is done out of what the records of erasures list as outstanding.
 func (k *copier) settleRecords(url string) error {
-	paths, err := filepath.Glob(filepath.Join(erasuresDir(k.wh), "*.json"))
+	names, err := fs.Glob(os.DirFS(erasuresDir(k.wh)), "*.json") // whatever the folder is called
 	if err != nil {
 		return fmt.Errorf("list the records of erasures: %w", err)
 	}
-	for _, path := range paths {
+	for _, name := range names {
+		path := filepath.Join(erasuresDir(k.wh), name)
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("read the record of an erasure: %w", err)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -203,11 +204,12 @@ func TestAnErasureThatDidNotReachObjectStorageIsOutstanding(t *testing.T) {
 		t.Errorf("the bucket has the user still: %v", found)
 	}
 	proveCopied(t, c, f)
-	records, err := filepath.Glob(filepath.Join(c.Warehouse, "erasures", "*.json"))
+	erasures := os.DirFS(filepath.Join(c.Warehouse, "erasures"))
+	records, err := fs.Glob(erasures, "*.json")
 	if err != nil || len(records) != 1 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
-	raw, err := os.ReadFile(records[0])
+	raw, err := fs.ReadFile(erasures, records[0])
 	if err != nil || strings.Contains(string(raw), "s3://") {
 		t.Errorf("the erasure's record still lists the bucket: %s, %v", raw, err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-data/rollcall/load/publish"
 )
 
-// nights starts a sandbox and returns a configuration for it.
+// nights starts a sandbox and returns a configuration for it, with a warehouse below a folder whose name is hard on patterns and URLs.
 func nights(t *testing.T, o sandbox.Options) (*sandbox.Sandbox, *config.Config) {
 	t.Helper()
 	s, err := sandbox.New(o)
@@ -31,7 +31,7 @@ func nights(t *testing.T, o sandbox.Options) (*sandbox.Sandbox, *config.Config) 
 		}
 	})
 	c := config.Default()
-	c.Warehouse, c.BaseURL, c.Orgs, c.RPM = filepath.Join(t.TempDir(), "warehouse"), url, []string{s.Org()}, extract.RPMNone
+	c.Warehouse, c.BaseURL, c.Orgs, c.RPM = filepath.Join(t.TempDir(), "100% [of] #1 *", "warehouse"), url, []string{s.Org()}, extract.RPMNone
 	c.AmigoAPIKey, c.AmigoAPIKeyID, c.AmigoUserID = config.Given(extract.Secret(s.APIKey())), config.Given(extract.Secret(s.APIKeyID())), config.Given(extract.Secret(s.UserID()))
 	return s, c
 }
