@@ -80,6 +80,21 @@ func (s *site) meddle(t *testing.T, with func(faulttest.Operation) faulttest.Ver
 	return r
 }
 
+// kill runs a sync that is killed at its operation of that number, and returns the operation that it was killed before.
+func (s *site) kill(t *testing.T, at int) (before faulttest.Operation) {
+	t.Helper()
+	got := s.meddle(t, func(o faulttest.Operation) faulttest.Verdict {
+		if before = o; o.Number < at {
+			return faulttest.Verdict{}
+		}
+		return faulttest.Kill
+	})
+	if !got.Killed() && got.Status != 0 {
+		t.Fatalf("%v: %s", got.Status, got.Output)
+	}
+	return before
+}
+
 // current is the current version's run, which must be whole; empty where there is none.
 func (s *site) current(t *testing.T, after any) string {
 	t.Helper()
@@ -183,16 +198,7 @@ func TestFirstSyncsKilled(t *testing.T) {
 		}
 		at := 1 + (i*len(whole.Operations)+r.IntN(len(whole.Operations)))/kills // spread, and in no step
 		asked := s.requests()
-		var before faulttest.Operation
-		got := s.meddle(t, func(o faulttest.Operation) faulttest.Verdict {
-			if before = o; o.Number < at {
-				return faulttest.Verdict{}
-			}
-			return faulttest.Kill
-		})
-		if !got.Killed() && got.Status != 0 {
-			t.Fatalf("%v: %s", got.Status, got.Output)
-		}
+		before := s.kill(t, at)
 		s.finish(t, before, asked, clean, s.current(t, before) != "")
 		if got := s.ask(t, "SELECT count(*) FROM users_flat WHERE _models_state = 'fetched'"); got != users {
 			t.Errorf("after %v: %s users have models, not %s", before, got, users)
@@ -227,16 +233,7 @@ func TestLaterSyncsKilled(t *testing.T) {
 		old := s.current(t, "the run before")
 		at := 1 + (i*len(whole.Operations)+r.IntN(len(whole.Operations)))/kills
 		asked := s.requests()
-		var before faulttest.Operation
-		got := s.meddle(t, func(o faulttest.Operation) faulttest.Verdict {
-			if before = o; o.Number < at {
-				return faulttest.Verdict{}
-			}
-			return faulttest.Kill
-		})
-		if !got.Killed() && got.Status != 0 {
-			t.Fatalf("%v: %s", got.Status, got.Output)
-		}
+		before := s.kill(t, at)
 		published := s.current(t, before) != old
 		if got := name(); published && got != is || !published && got != was {
 			t.Errorf("after %v: the user is %s; new version: %v", before, got, published)

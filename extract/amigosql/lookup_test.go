@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/internal/recordertest"
 	"github.com/rollcall-data/rollcall/extract/sweep"
 )
 
@@ -67,11 +68,11 @@ func TestReplay(t *testing.T) {
 			e.insert("0")
 		}
 	}
-	var tape tape
+	var tape recordertest.Tape
 	options := extract.Options{BaseURL: "http://127.0.0.1:9", Transport: direct{e}, Recorder: &tape}
 	first, want := collect(t, New(newClient(t, options), Options{Org: org}))
 	asked := len(e.log)
-	tape.rewind()
+	tape.Rewind()
 	options.Offline = true
 	again, got := collect(t, New(newClient(t, options), Options{Org: org}))
 	if !want.Certificate.Certified || fmt.Sprint(got.Certificate) != fmt.Sprint(want.Certificate) || fmt.Sprint(again) != fmt.Sprint(first) || len(e.log) != asked {

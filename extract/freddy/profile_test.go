@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rollcall-data/rollcall/extract"
+	"github.com/rollcall-data/rollcall/extract/internal/recordertest"
 )
 
 const (
@@ -257,7 +258,7 @@ func TestReplay(t *testing.T) {
 	for _, d := range []directory{{known: someone(150)}, {known: someone(7), batchStatus: 405}, {known: someone(150), most: 40, refuse: true}} {
 		srv := d.server(t)
 		s := newSource(t, srv, Options{})
-		var tape tape
+		var tape recordertest.Tape
 		base := "http://" + s.c.Host()
 		s.c = newClient(t, extract.Options{BaseURL: base, Recorder: &tape})
 		want, err := s.Profiles(t.Context(), d.known)
@@ -265,7 +266,7 @@ func TestReplay(t *testing.T) {
 			t.Fatal(err)
 		}
 		asked := len(srv.requests())
-		tape.rewind()
+		tape.Rewind()
 		again := New(newClient(t, extract.Options{BaseURL: base, Recorder: &tape, Offline: true}), Options{})
 		got, err := again.Profiles(t.Context(), d.known)
 		if err != nil || len(got) != len(want) || len(srv.requests()) != asked {

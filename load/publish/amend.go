@@ -24,15 +24,10 @@ const (
 	smallBytes = 64 << 20
 )
 
-// Amendable tells whether a version of these tables can be made by amending v, keeping the rows of the tables named by keep.
-func (v Version) Amendable(tables []schema.Table, keep []string) bool {
-	if len(tables) != len(v.Manifest.Tables) {
+// Amendable tells whether a version of these tables can be made by amending v, which must have the same.
+func (v Version) Amendable(tables []schema.Table) bool {
+	if v.Manifest.Fingerprint != fingerprint(tables) {
 		return false
-	}
-	for i, t := range v.Manifest.Tables {
-		if t.Name != tables[i].Name || slices.Contains(keep, t.Name) && t.Schema != fingerprint(tables[i]) {
-			return false
-		}
 	}
 	for _, f := range v.Manifest.Files {
 		if f.Path == databaseName {
@@ -56,18 +51,10 @@ func (v Version) Parts(table string) []FileEntry {
 // Path is where a file of the version is.
 func (v Version) Path(f FileEntry) string { return filepath.Join(v.Dir, filepath.FromSlash(f.Path)) }
 
-// SameSchema tells whether a table has the same columns in v as in t.
-func (v Version) SameSchema(t schema.Table) bool {
-	return slices.ContainsFunc(v.Manifest.Tables, func(e TableEntry) bool { return e.Name == t.Name && e.Schema == fingerprint(t) })
-}
-
 // Amend begins a version as Begin does, but out of another, which must be intact and Amendable: the tables named by keep begin with the rows
 // of the base in DuckDB. What of them stays is given to Keep or Link, for Parquet; what does not, to Delete, before what is new is
 // appended. The other tables begin empty.
 func (w *Warehouse) Amend(ctx context.Context, run string, base Version, tables []schema.Table, keep []string, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
-	if err := w.sweep(); err != nil {
-		return nil, err
-	}
 	return w.begin(ctx, &Building{w: w, run: run, tables: tables, base: &base, kept: keep}, mem, s)
 }
 

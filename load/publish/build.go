@@ -51,13 +51,13 @@ type Building struct {
 
 // Begin starts a version for a run, sweeping away what unfinished builds left. Abort must be called in the end, whatever happened.
 func (w *Warehouse) Begin(ctx context.Context, run string, tables []schema.Table, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
-	if err := w.sweep(); err != nil {
-		return nil, err
-	}
 	return w.begin(ctx, &Building{w: w, run: run, tables: tables}, mem, s)
 }
 
 func (w *Warehouse) begin(ctx context.Context, b *Building, mem memory.Allocator, s duckdb.Settings) (*Building, error) {
+	if err := w.sweep(); err != nil {
+		return nil, err
+	}
 	b.dir = filepath.Join(w.dir, versionsName, buildPrefix+b.run)
 	b.rows, b.nulls = map[string]int64{}, map[string][]int64{}
 	b.parts, b.files = map[string]*parquet.Writer{}, map[string]parquet.Part{}
@@ -189,7 +189,7 @@ func (b *Building) finishParts() error {
 func (b *Building) entries() []TableEntry {
 	out := make([]TableEntry, len(b.tables))
 	for i, t := range b.tables {
-		out[i] = TableEntry{Name: t.Name, Rows: b.rows[t.Name], Schema: fingerprint(t)}
+		out[i] = TableEntry{Name: t.Name, Rows: b.rows[t.Name]}
 	}
 	return out
 }
@@ -240,7 +240,7 @@ func (b *Building) Publish(ctx context.Context, d Details) (Version, error) {
 		}
 	}
 	m := Manifest{Format: manifestFormat, Run: b.run, DataRun: d.DataRun, Base: d.Base, CreatedAt: d.Created.UTC().Format(time.RFC3339Nano),
-		Fingerprint: fingerprint(b.tables...), Tables: expected}
+		Fingerprint: fingerprint(b.tables), Tables: expected}
 	var err error
 	if m.Summary, err = json.Marshal(d.Summary); err != nil {
 		return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
@@ -342,7 +342,7 @@ func describe(dir, path string, sync bool) (FileEntry, error) {
 // flattening is counted up with every change of how records become rows, so that no version is amended whose rows were made another way.
 const flattening = 1
 
-func fingerprint(tables ...schema.Table) string {
+func fingerprint(tables []schema.Table) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n", flattening)
 	for _, t := range tables {

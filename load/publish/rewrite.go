@@ -66,7 +66,7 @@ func (b *Building) Replace(ctx context.Context, old Version, edit func(*Manifest
 		return err
 	}
 	m := old.Manifest
-	m.Fingerprint, m.Tables = fingerprint(b.tables...), b.entries()
+	m.Fingerprint, m.Tables = fingerprint(b.tables), b.entries()
 	err := compareTables(ctx, b.dir, m.Tables)
 	if err == nil {
 		err = b.describe(&m)

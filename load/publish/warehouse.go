@@ -81,9 +81,8 @@ type Manifest struct {
 
 // TableEntry is a table of a version.
 type TableEntry struct {
-	Name   string `json:"name"`
-	Rows   int64  `json:"rows"`
-	Schema string `json:"schema,omitempty"` // SHA-256 over its columns and types
+	Name string `json:"name"`
+	Rows int64  `json:"rows"`
 }
 
 // FileEntry is a file of a version, by its path in the version's folder.

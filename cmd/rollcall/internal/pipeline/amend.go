@@ -51,17 +51,9 @@ func (e *DamagedError) Hints() []string {
 
 // amends tells whether the version can be made by amending the one before, and marks the decisions that touch something.
 func (r *run) amends(d *decisions, tables []schema.Table) bool {
-	if !r.prior.exists || r.offline || r.always || r.o.Command != Sync || r.rolesChanged() || r.prior.madeUnder() != r.pii.Fingerprint() {
+	if !r.prior.exists || r.offline || r.always || r.o.Command != Sync || r.rolesChanged() || r.prior.madeUnder() != r.pii.Fingerprint() ||
+		!r.prior.version.Amendable(tables) {
 		return false
-	}
-	v := r.prior.version
-	if !v.Amendable(tables, keptTables) {
-		return false
-	}
-	for _, t := range tables {
-		if (t.Name == schema.NameUsersFlat || t.Name == schema.NameIssues) && !v.SameSchema(t) {
-			return false
-		}
 	}
 	touched := 0
 	keys := map[userKey]bool{}
@@ -127,6 +119,15 @@ type userKey struct {
 
 func keyOf(r *transform.Row) userKey { return userKey{r.Org, r.UserID} }
 
+// keyAt is the key of a row of a table that has org_id and user_id. It shares the batch's memory.
+func keyAt(c transform.Columns, row int) userKey {
+	return userKey{c.Text("org_id", row), c.Text("user_id", row).String}
+}
+
+func (id identity) key() userKey {
+	return userKey{transform.Text{String: id.scope, Valid: true}, id.user}
+}
+
 // remove takes out of DuckDB what the version before has of the users who are touched, but for their past.
 func (b *build) remove() error {
 	of := map[userKey]int{}
@@ -152,10 +153,10 @@ func (b *build) remove() error {
 			}
 		}
 		if b.verdicts[x.id] != nil {
-			open = append(open, userKey{transform.Text{String: x.id.scope, Valid: true}, x.id.user})
+			open = append(open, x.id.key())
 		}
 		if x.what == returned {
-			back = append(back, userKey{transform.Text{String: x.id.scope, Valid: true}, x.id.user})
+			back = append(back, x.id.key())
 		}
 	}
 	for table, gone := range keys {
@@ -210,14 +211,14 @@ func (b *build) carryChildren(ctx context.Context) error {
 			}
 		}
 		err := b.carryTable(ctx, table, []string{"org_id", "user_id"}, func(c transform.Columns, i int) bool {
-			return keys[userKey{c.Text("org_id", i), c.Text("user_id", i).String}]
+			return keys[keyAt(c, i)]
 		}, nil)
 		if err != nil {
 			return err
 		}
 	}
 	return b.carryTable(ctx, schema.NameIssues, []string{"kind", "_scope", "user_id"}, func(c transform.Columns, i int) bool {
-		gone := c.Text("kind", i).String == "row" || ids[identity{c.Text("_scope", i).String, c.Text("user_id", i).String}]
+		gone := c.Text("kind", i).String == "row" || ids[scoped(c, i)]
 		if !gone {
 			b.rowsOf.QuarantinedCells++
 		}

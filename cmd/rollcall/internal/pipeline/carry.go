@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/rollcall-data/rollcall/load/parquet"
@@ -24,7 +23,10 @@ func (b *build) carry(ctx context.Context) error {
 		}
 	}
 	if b.amends {
-		if err := errors.Join(b.remove(), b.carryChildren(ctx)); err != nil {
+		if err := b.remove(); err != nil {
+			return err
+		}
+		if err := b.carryChildren(ctx); err != nil {
 			return err
 		}
 	}
@@ -37,7 +39,7 @@ func (b *build) carry(ctx context.Context) error {
 		}
 	}
 	return b.carryTable(ctx, schema.NameUsersDeleted, []string{"_scope", "user_id"}, func(c transform.Columns, i int) bool {
-		x := b.verdicts[identity{c.Text("_scope", i).String, c.Text("user_id", i).String}]
+		x := b.verdicts[scoped(c, i)]
 		return x != nil && x.what == returned
 	}, nil)
 }
@@ -50,7 +52,7 @@ func (b *build) carryHistory(ctx context.Context) error {
 		if open, _ := c.Bool("_is_current", i); !open {
 			return nil
 		}
-		return b.verdicts[identity{c.Text("_scope", i).String, c.Text("user_id", i).String}]
+		return b.verdicts[scoped(c, i)]
 	}
 	touched := func(c transform.Columns, i int) bool { return verdict(c, i) != nil }
 	return b.carryTable(ctx, schema.NameUsersHistory, []string{"_scope", "user_id", "_is_current"}, touched, func(c transform.Columns, i int) error {
@@ -151,14 +153,14 @@ func (b *build) old(table string, c transform.Columns, from, to int, constants m
 
 // keptVariables are the variables of users who are kept though they were not seen.
 func (b *build) keptVariables(ctx context.Context) (map[identity][]transform.Variable, error) {
-	keep := b.keptKeys()
+	keep := b.d.keptKeys()
 	out := map[identity][]transform.Variable{}
 	if len(keep) == 0 {
 		return out, nil
 	}
 	return out, eachBatch(ctx, b.prior.version, b.mem, schema.NameVariables, nil, func(c transform.Columns) error {
 		for i := range c.Rows() {
-			id, ok := keep[[2]string{c.Text("org_id", i).String, c.Text("user_id", i).String}]
+			id, ok := keep[keyAt(c, i)]
 			if !ok {
 				continue
 			}
@@ -171,11 +173,11 @@ func (b *build) keptVariables(ctx context.Context) (map[identity][]transform.Var
 }
 
 // keptKeys are the users who are kept though they were not seen, by the key that their tables have.
-func (b *build) keptKeys() map[[2]string]identity {
-	keep := map[[2]string]identity{}
-	for i := range b.d.list {
-		if x := &b.d.list[i]; x.what == kept {
-			keep[[2]string{x.before.Org.String, x.id.user}] = x.id
+func (d *decisions) keptKeys() map[userKey]identity {
+	keep := map[userKey]identity{}
+	for i := range d.list {
+		if x := &d.list[i]; x.what == kept {
+			keep[keyOf(x.before)] = x.id
 		}
 	}
 	return keep

@@ -117,16 +117,24 @@ func (r *run) fillColumns(ctx context.Context, o *org) error {
 		if err != nil {
 			return err
 		}
-		row, filled, err := o.roster.completed(e, columns)
-		if err != nil {
+		if err := o.fill(e, where, columns); err != nil {
 			return err
 		}
-		o.complete(e, where, row, filled)
 	}
 	if err := r.fillFromSeeds(o); err != nil {
 		return err
 	}
 	return r.fillFromBefore(ctx, o)
+}
+
+// fill makes columns, which the spill has at where, part of a user's item.
+func (o *org) fill(e *entry, where extent, columns []byte) error {
+	row, filled, err := o.roster.completed(e, columns)
+	if err != nil {
+		return err
+	}
+	o.complete(e, where, row, filled)
+	return nil
 }
 
 // completed takes a user's item apart with these columns beside it.
@@ -163,11 +171,9 @@ func (r *run) fillFromSeeds(o *org) error {
 		if err != nil {
 			return err
 		}
-		row, filled, err := o.roster.completed(e, columns)
-		if err != nil {
+		if err := o.fill(e, where, columns); err != nil {
 			return err
 		}
-		o.complete(e, where, row, filled)
 	}
 	return nil
 }

@@ -48,15 +48,13 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	}
 	tables := completedTables(noted(schema.Tables(prefs, r.rules.Memories), r.pii), r.completes(d))
 	amends := r.amends(d, tables)
-	begin := func() (*publish.Building, error) {
-		return r.wh.Begin(ctx, r.id, tables, r.mem, duckdb.Settings{MemoryLimit: buildMemory})
-	}
+	settings := duckdb.Settings{MemoryLimit: buildMemory}
+	var building *publish.Building
 	if amends {
-		begin = func() (*publish.Building, error) {
-			return r.wh.Amend(ctx, r.id, r.prior.version, tables, keptTables, r.mem, duckdb.Settings{MemoryLimit: buildMemory})
-		}
+		building, err = r.wh.Amend(ctx, r.id, r.prior.version, tables, keptTables, r.mem, settings)
+	} else {
+		building, err = r.wh.Begin(ctx, r.id, tables, r.mem, settings)
 	}
-	building, err := begin()
 	if err != nil {
 		return err
 	}

@@ -86,6 +86,7 @@ func (e *eraser) doomedIn(ctx context.Context, v publish.Version) (doomed, error
 	})
 }
 
+// scoped is the user whom a row is about, of a table that has _scope.
 func scoped(c transform.Columns, i int) identity {
 	return identity{c.Text("_scope", i).String, c.Text("user_id", i).String}
 }

@@ -10,13 +10,13 @@ import (
 // learnKept takes in the preferences of users who are kept though they were not seen: their columns are typed for them too, or what others bring
 // might leave theirs a type that their values do not fit.
 func (r *run) learnKept(ctx context.Context, d *decisions) error {
-	keep := (&build{run: r, d: d}).keptKeys()
+	keep := d.keptKeys()
 	if len(keep) == 0 {
 		return nil
 	}
 	return eachBatch(ctx, r.prior.version, r.mem, schema.NameUsers, []string{"org_id", "user_id", "preferences"}, func(c transform.Columns) error {
 		for i := range c.Rows() {
-			if _, ok := keep[[2]string{c.Text("org_id", i).String, c.Text("user_id", i).String}]; ok {
+			if _, ok := keep[keyAt(c, i)]; ok {
 				r.prefs.Learn(c.JSON("preferences", i))
 			}
 		}

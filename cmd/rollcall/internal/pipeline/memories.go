@@ -82,14 +82,14 @@ func (b *build) addMemories(ctx context.Context) error {
 		return nil
 	}
 	if b.prior.hasMemories {
-		holds := map[[2]string]bool{}
+		holds := map[userKey]bool{}
 		for i := range b.d.list {
 			if x := &b.d.list[i]; x.what != deleted && (x.entry == nil || !x.entry.remembered) && x.before != nil {
-				holds[[2]string{x.before.Org.String, x.id.user}] = true
+				holds[keyOf(x.before)] = true
 			}
 		}
 		err := b.carryTable(ctx, schema.NameMemories, nil, func(c transform.Columns, i int) bool {
-			return !holds[[2]string{c.Text("org_id", i).String, c.Text("user_id", i).String}]
+			return !holds[keyAt(c, i)]
 		}, nil)
 		if err != nil {
 			return err
