@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -89,7 +90,7 @@ func onAFullDisk(dir, limit string) error {
 // process is a process of this test that plays a part.
 type process struct {
 	cmd   *exec.Cmd
-	stdin interface{ Close() error }
+	stdin io.WriteCloser
 	lines *bufio.Scanner
 }
 
@@ -112,6 +113,14 @@ func start(t *testing.T, args ...string) *process {
 	p := &process{cmd, stdin, bufio.NewScanner(stdout)}
 	t.Cleanup(p.kill)
 	return p
+}
+
+// tell gives the process a line.
+func (p *process) tell(t *testing.T, line string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.stdin, line); err != nil {
+		t.Fatalf("telling a process %q: %v", line, err)
+	}
 }
 
 // says waits for a line.

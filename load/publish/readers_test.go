@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-data/rollcall/load/duckdb"
 	"github.com/rollcall-data/rollcall/load/parquet"
@@ -23,62 +24,43 @@ import (
 )
 
 const (
-	readers      = 5  // processes
-	connections  = 10 // of each
-	publishes    = 100
-	readerRoles  = 20
-	readersPause = 1500 * time.Millisecond // from a connection's poll to its next
+	readers     = 5  // processes
+	connections = 10 // of each
+	publishes   = 100
+	roundEvery  = 5 // publishes: every connection polls once in a round
+	readerRoles = 20
 )
 
-// read polls what is current until standard input is closed, over many connections at a time: each the DuckDB file through the link, and the
-// Parquet files of the folder that the link leads to. Every answer must be one run's, whole, and none older than the one before.
+// read polls what is current over many connections at a time, once each for every line of standard input, until that closes: each the DuckDB file
+// through the link, and the Parquet files of the folder that the link leads to. Every answer must be one run's, whole, and none older than the
+// one that the connection had before.
 func read(dir string) error {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	var wait sync.WaitGroup
-	var mu sync.Mutex
+	fmt.Println("ready")
 	polls, versions := 0, map[string]bool{}
-	for i := range connections {
-		wait.Go(func() {
-			tick := time.NewTicker(readersPause)
-			defer tick.Stop()
-			last := ""
-			for n := i; ctx.Err() == nil; n++ {
+	var last [connections]string
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); polls += connections {
+		var round errgroup.Group
+		for i := range connections {
+			round.Go(func() error {
 				poll := pollDuckDB
-				if n%2 == 0 {
+				if (polls/connections+i)%2 == 0 {
 					poll = pollParquet
 				}
 				run, err := poll(dir)
-				if err == nil && run < last {
-					err = fmt.Errorf("%s after %s", run, last)
+				if err == nil && run < last[i] {
+					err = fmt.Errorf("%s after %s", run, last[i])
 				}
-				if err != nil {
-					cancel(fmt.Errorf("poll %d of connection %d: %w", n-i, i, err))
-					return
-				}
-				last = run
-				mu.Lock()
-				polls++
-				versions[run] = true
-				mu.Unlock()
-				select {
-				case <-ctx.Done():
-				case <-tick.C:
-				}
-			}
-		})
-	}
-	done := make(chan error, 1)
-	go func() { done <- untilStdinCloses() }()
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-	}
-	cancel(err)
-	wait.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
+				last[i] = run
+				return err
+			})
+		}
+		if err := round.Wait(); err != nil {
+			return fmt.Errorf("after %d polls: %w", polls, err)
+		}
+		for _, run := range last {
+			versions[run] = true
+		}
+		fmt.Println("polled")
 	}
 	fmt.Println("read", polls, len(versions))
 	return nil
@@ -171,7 +153,8 @@ func publishNamed(ctx context.Context, w *Warehouse, run string) (err error) {
 }
 
 // Fifty connections of other processes poll through a hundred publishes, with retention at its tightest: there is no error, and one run in each
-// answer. What somebody has open stays, and what a reader of Parquet has just found is there for as long as keep_for says.
+// answer. What somebody has open stays, and what a reader of Parquet may have found is there for as long as keep_for says: here, until the
+// round in which it may have been found is over.
 func TestReadersInOtherProcesses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is a minute of polling")
@@ -183,9 +166,7 @@ func TestReadersInOtherProcesses(t *testing.T) {
 	others := make([]*process, readers)
 	for i := range others {
 		others[i] = start(t, "read", w.Dir())
-	}
-	for _, p := range others {
-		p.says(t, "ready")
+		others[i].says(t, "ready")
 	}
 	first, err := w.Version("run-0000")
 	if err != nil {
@@ -193,12 +174,23 @@ func TestReadersInOtherProcesses(t *testing.T) {
 	}
 	analyst := start(t, "open", first.Database())
 	analyst.says(t, "ready")
+	keep := Retention{Versions: 1, For: time.Hour}
 	removed := 0
+	var asked time.Time // when the round that is on began: what stopped being current before that, nobody in it can find
 	for n := 1; n <= publishes; n++ {
+		if n%roundEvery == 1 {
+			if n > 1 {
+				answered(t, others)
+			}
+			asked = time.Now().Add(-clockTick)
+			for _, p := range others {
+				p.tell(t, "poll")
+			}
+		}
 		if err := publishNamed(t.Context(), w, fmt.Sprintf("run-%04d", n)); err != nil {
 			t.Fatal(err)
 		}
-		fates, err := w.Prune(Retention{Versions: 1, For: 5 * time.Second}, time.Now())
+		fates, err := w.Prune(keep, asked.Add(keep.For))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,18 +200,20 @@ func TestReadersInOtherProcesses(t *testing.T) {
 			}
 		}
 	}
-	polls, versions := 0, 0
+	answered(t, others)
 	for _, p := range others {
 		last, err := p.ends()
-		var n, v int
-		if _, scanErr := fmt.Sscanf(last, "read %d %d", &n, &v); err != nil || scanErr != nil {
+		var polls, versions int
+		if _, scanErr := fmt.Sscanf(last, "read %d %d", &polls, &versions); err != nil || scanErr != nil {
 			t.Fatalf("a reader: %s, %v", last, errors.Join(err, scanErr))
 		}
-		polls, versions = polls+n, max(versions, v)
+		t.Logf("%d polls, %d versions seen", polls, versions)
+		if rounds := publishes / roundEvery; polls != rounds*connections || versions < rounds/2 { // two rounds may meet at one version
+			t.Errorf("%d polls of %d versions in %d rounds", polls, versions, rounds)
+		}
 	}
-	t.Logf("%d polls, at most %d versions seen by a process, %d versions removed", polls, versions, removed)
-	if polls < 3*publishes || versions < publishes/10 || removed < publishes/10 {
-		t.Error("too little happened for this to say anything")
+	if want := publishes - 2*roundEvery; removed < want {
+		t.Errorf("%d versions were removed under the readers, want %d", removed, want)
 	}
 	if err := first.Verify(t.Context()); err != nil {
 		t.Errorf("the version that was open throughout: %v", err)
@@ -229,5 +223,16 @@ func TestReadersInOtherProcesses(t *testing.T) {
 	}
 	if _, err := os.Stat(first.Dir); err != nil {
 		t.Error(err)
+	}
+}
+
+// clockTick is the most by which a file's time lags behind the clock.
+const clockTick = 20 * time.Millisecond
+
+// answered waits for the end of a round of polls.
+func answered(t *testing.T, others []*process) {
+	t.Helper()
+	for _, p := range others {
+		p.says(t, "polled")
 	}
 }
