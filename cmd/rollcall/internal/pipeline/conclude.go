@@ -60,13 +60,16 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	}
 	defer func() { err = errors.Join(err, building.Abort()) }()
 	b := &build{run: r, d: d, tables: tables, prefs: learned, out: building, amends: amends}
+	built := r.stage(ctx, StageBuild)
 	if err := b.fill(ctx); err != nil {
 		return err
 	}
+	built()
 	d.settle()
 	d.summary.Published = true
 	d.summary.Version = &r.id
 	r.progress("verify", 0, 0)
+	defer r.stage(ctx, StagePublish)()
 	_, err = building.Publish(ctx, publish.Details{
 		DataRun: r.dataRun(), Base: r.prior.version.Run, Created: r.clock, Summary: &d.summary,
 		Check: func(ctx context.Context, database string) error { return r.check(ctx, &d.summary, database) },

@@ -138,7 +138,7 @@ func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name
 	if err != nil || into != wh {
 		return s, errors.Join(err, j.Err())
 	}
-	s.Seconds = r.o.Now().Sub(r.began).Seconds()
+	s.Seconds, s.Stages = r.o.Now().Sub(r.began).Seconds(), r.stages
 	s.DataRun = r.dataRun()
 	if err := errors.Join(r.record(s), r.retain(ctx)); err != nil {
 		return s, err

@@ -57,6 +57,7 @@ type run struct {
 	rules   facts
 	began   time.Time // when this process took it up
 	tally   tally
+	stages  []Stage
 	offline bool
 	always  bool // publish even where nothing changed
 	creds   config.Credentials
@@ -113,15 +114,17 @@ func online(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, er
 	if r.creds, err = o.Config.Credentials(ctx); err != nil {
 		return failed(o, err), err
 	}
+	opened := r.stage(ctx, StageOpen)
 	if err := r.open(ctx); err != nil {
 		return failed(o, err), err
 	}
+	opened()
 	r.as = r.identity()
 	s, err := r.work(ctx)
 	if err != nil {
 		s = r.ended(ctx, s, err)
 	}
-	s.Seconds = o.Now().Sub(r.began).Seconds()
+	s.Seconds, s.Stages = o.Now().Sub(r.began).Seconds(), r.stages
 	recorded := r.record(s)
 	if err != nil || recorded != nil {
 		return s, errors.Join(err, recorded, r.journal.Close())
@@ -173,14 +176,18 @@ func (r *run) record(s *Summary) error {
 
 // work is the run proper, online or replayed: r has its journal, clock and version before.
 func (r *run) work(ctx context.Context) (*Summary, error) {
+	extracted := r.stage(ctx, StageExtract)
 	if err := r.gather(ctx, filepath.Join(r.wh.Dir(), "versions")); err != nil {
 		return nil, err
 	}
+	extracted()
 	defer func() { _ = r.spill.close() }() // it has no name: closing is dropping it
+	decided := r.stage(ctx, StageDecide)
 	d, err := r.decide(ctx)
 	if err != nil {
 		return nil, err
 	}
+	decided()
 	return r.conclude(ctx, d)
 }
 

@@ -44,6 +44,7 @@ type Summary struct {
 	Models           Models        `json:"models"`
 	BytesReceived    int64         `json:"bytes_received"`
 	Seconds          float64       `json:"seconds"`
+	Stages           []Stage       `json:"stages,omitempty"` // those that ended
 	Certificate      Certificate   `json:"certificate"`
 	Checks           []CheckResult `json:"checks,omitempty"`             // the user's own, where a version was built
 	PII              string        `json:"pii,omitempty"`                // rules about personal data that the tables were made under, and the key's fingerprint
