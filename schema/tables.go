@@ -88,6 +88,7 @@ var flatTail = []Column{
 	col("_scope", String, FromRollcall, "", "The organization asked; (_scope, user_id) is the user's identity"),
 	col("_item_hash", Blob, FromRollcall, "", "Canonical hash of the ten columns of the list item"),
 	col("_models_hash", Blob, FromRollcall, "", "Canonical hash of additional_context and user_models"),
+	col("_item_digest", Blob, FromRollcall, "", "SHA-256, its first half, of the list item's bytes when its columns were last taken from it; zeros: not known"),
 	col("_extras_hash", Int, FromRollcall, "", "Hash of what the list item carries beside the twelve columns"),
 	col("_stats_hash", Int, FromRollcall, "", "Hash of user_stats when the models were last fetched; NULL: never"),
 	col("_last_seen_run", String, FromRollcall, "", "The last published run that saw the user; another than _run_id: absent, but kept"),

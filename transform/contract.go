@@ -17,6 +17,9 @@ type Contract struct {
 	Paths   map[string]Mode // both, for a path alone, as $.preferences.volume
 }
 
+// Free tells whether the columns may become whatever the data asks for.
+func (c Contract) Free() bool { return c.Columns == Evolve && c.Types == Evolve && len(c.Paths) == 0 }
+
 func (c Contract) columns(path string) Mode { return c.mode(path, c.Columns) }
 
 func (c Contract) types(path string) Mode { return c.mode(path, c.Types) }

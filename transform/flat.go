@@ -41,6 +41,7 @@ func (b *Builder) flat(r *Row, n counts, report func(Issue)) error {
 	t.str(r.Scope)
 	t.blob(r.ItemHash[:])
 	t.blob(r.ModelsHash[:])
+	t.blob(r.Digest[:])
 	t.int(r.ExtrasHash, true)
 	t.int(r.StatsAtLast.Sum, r.StatsAtLast.Valid)
 	t.str(r.LastSeen)

@@ -37,6 +37,19 @@ func appendJSON(b, v []byte) []byte {
 	return rawjson.AppendCanonical(append(b, 1), v)
 }
 
+// decoding is counted up with every change of what [Decode] makes of an item, so that no digest of before tells that an item is what it was.
+const decoding = 1
+
+// Digest is a hash of an item's bytes and of what decides beside them about its row: where the digest is that of another time, so are all that
+// Decode returns.
+func (d Defaults) Digest(item []byte) Hash {
+	sum := sumOf(func(b []byte) []byte {
+		b = appendText(append(b, decoding), Text{d.Scope, true})
+		return append(appendText(appendText(b, d.Org), d.Region), item...)
+	})
+	return Hash(sum[:16])
+}
+
 func (r *Row) hashItem() Hash {
 	sum := sumOf(func(b []byte) []byte {
 		for _, t := range []Text{r.ID, r.Email, r.FirstName, r.LastName, r.Org} {

@@ -223,3 +223,30 @@ func BenchmarkHash(b *testing.B) {
 	}
 	_ = sink
 }
+
+func TestDigestCoversWhatDecidesAboutARow(t *testing.T) {
+	const item = `{"user_id":"u","email":"e"}`
+	d := Defaults{Scope: "acme", Org: Text{"acme", true}, Region: Text{"eu", true}}
+	row, _, _ := Decode([]byte(item), d)
+	if row.Digest != d.Digest([]byte(item)) || row.Digest == (Hash{}) {
+		t.Errorf("a decoded row has the digest %x", row.Digest)
+	}
+	seen := map[Hash]string{row.Digest: "the item as it was"}
+	for _, other := range []struct {
+		item string
+		d    Defaults
+	}{
+		{item + " ", d},
+		{`{"email":"e","user_id":"u"}`, d},
+		{item, Defaults{"acmf", d.Org, d.Region}},
+		{item, Defaults{d.Scope, Text{"b", true}, d.Region}},
+		{item, Defaults{d.Scope, d.Org, Text{}}},
+		{item, Defaults{d.Scope, Text{"acme\x01s\x02eu", true}, Text{}}},
+	} {
+		sum := other.d.Digest([]byte(other.item))
+		if same, ok := seen[sum]; ok {
+			t.Errorf("%+v: the digest is that of %s", other, same)
+		}
+		seen[sum] = fmt.Sprintf("%+v", other)
+	}
+}

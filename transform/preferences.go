@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -333,6 +334,18 @@ func (o observed) fit() schema.Type {
 		return schema.Type{Kind: schema.Decimal, Scale: int32(o.scale)}
 	}
 	return schema.T(schema.JSON)
+}
+
+// Widens tells whether what was learned so far would give a column of the version before another type.
+func (p *Preferences) Widens() bool {
+	return slices.ContainsFunc(p.columns, func(c *prefColumn) bool {
+		o := c.seen
+		if c.declared || !c.typed || !c.known || o == (observed{}) {
+			return false
+		}
+		o.include(c.Type)
+		return o.fit() != c.Type
+	})
 }
 
 // Columns settles the types, once, and returns the columns: documented ones first, then in the order they were first seen.

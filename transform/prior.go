@@ -115,7 +115,8 @@ func Bookkeeping(flat Columns, row int) Row {
 		UpdatedAt: flat.Micros("updated_at", row), Observed: origin.String == "observed",
 		State: ModelsState(flat.Text("_models_state", row).String), ModelsAt: flat.Micros("_models_fetched_at", row),
 		FirstSeen: flat.Micros("_first_seen_at", row), ChangedAt: flat.Micros("_changed_at", row),
-		ItemHash: flat.Hash("_item_hash", row), ModelsHash: flat.Hash("_models_hash", row), LastSeen: flat.Text("_last_seen_run", row).String,
+		ItemHash: flat.Hash("_item_hash", row), ModelsHash: flat.Hash("_models_hash", row), Digest: flat.Hash("_item_digest", row),
+		LastSeen: flat.Text("_last_seen_run", row).String,
 	}
 	r.ExtrasHash, _ = flat.Int("_extras_hash", row)
 	r.StatsAtLast.Sum, r.StatsAtLast.Valid = flat.Int("_stats_hash", row)
@@ -124,7 +125,7 @@ func Bookkeeping(flat Columns, row int) Row {
 
 // BookkeepingColumns are the columns of users_flat that Bookkeeping reads.
 var BookkeepingColumns = []string{"_scope", "user_id", "org_id", "updated_at", "_updated_at_origin", "_models_state", "_models_fetched_at", "_first_seen_at",
-	"_changed_at", "_item_hash", "_models_hash", "_last_seen_run", "_extras_hash", "_stats_hash"}
+	"_changed_at", "_item_hash", "_models_hash", "_item_digest", "_last_seen_run", "_extras_hash", "_stats_hash"}
 
 // Twelve fills in the twelve columns of a row from a batch of users or users_history. They share the batch's memory.
 func (r *Row) Twelve(users Columns, row int) {

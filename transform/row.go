@@ -68,6 +68,7 @@ type Row struct {
 	LastSeen    string    // the last run that saw the user
 	ItemHash    Hash
 	ModelsHash  Hash
+	Digest      Hash // of the list item's bytes; zero: not known
 }
 
 // Extras is what an item carries beside the twelve columns, as JSON; nil where absent.
@@ -93,6 +94,21 @@ type Issue struct {
 // Decode takes a list item apart. issues are the cells that could not be held. Models that the item does not carry and bookkeeping are left to
 // the caller. ok is false where the item has no usable user_id: then it belongs in quarantine whole.
 func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
+	row, issues, ok = Reread(item, d)
+	if !ok {
+		return row, issues, false
+	}
+	if row.State == Listed {
+		row.SetModels(row.Context, row.Models)
+	}
+	row.ItemHash = row.hashItem()
+	row.ExtrasHash = row.Extras.sum(issues)
+	row.Digest = d.Digest(item)
+	return row, issues, true
+}
+
+// Reread is Decode without the hashes, for an item whose hashes are known.
+func Reread(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 	f := split(item)
 	id, exact := rawjson.Unquote(f.userID)
 	if rawjson.KindOf(f.userID) != rawjson.String || id == "" || !exact {
@@ -122,12 +138,13 @@ func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 	}
 	if f.context != nil || f.models != nil {
 		row.State = Listed
-		row.SetModels(c.json(f.context, "additional_context"), c.json(f.models, "user_models"))
+		row.Context, row.Models = c.json(f.context, "additional_context"), c.json(f.models, "user_models")
 	}
-	row.ItemHash = row.hashItem()
-	row.ExtrasHash = row.Extras.sum(issues)
 	return row, issues, true
 }
+
+// StatsOf is the hash of an item's user_stats.
+func StatsOf(item []byte) StatsHash { return Extras{Stats: split(item).stats}.StatsSum() }
 
 // DecodeModels takes the answer to a user_model request apart: its context and models as they are stored, nil where absent.
 func DecodeModels(answer []byte, report func(Issue)) (context, models []byte) {

@@ -153,7 +153,7 @@ func (b *build) old(table string, c transform.Columns, from, to int, constants m
 
 // keptVariables are the variables of users who are kept though they were not seen.
 func (b *build) keptVariables(ctx context.Context) (map[identity][]transform.Variable, error) {
-	keep := b.d.keptKeys()
+	keep := b.d.keysOf(func(x *decision) bool { return x.what == kept })
 	out := map[identity][]transform.Variable{}
 	if len(keep) == 0 {
 		return out, nil
@@ -172,13 +172,13 @@ func (b *build) keptVariables(ctx context.Context) (map[identity][]transform.Var
 	})
 }
 
-// keptKeys are the users who are kept though they were not seen, by the key that their tables have.
-func (d *decisions) keptKeys() map[userKey]identity {
-	keep := map[userKey]identity{}
+// keysOf are users of the version before, by the key that their tables have.
+func (d *decisions) keysOf(is func(*decision) bool) map[userKey]identity {
+	keys := map[userKey]identity{}
 	for i := range d.list {
-		if x := &d.list[i]; x.what == kept {
-			keep[keyOf(x.before)] = x.id
+		if x := &d.list[i]; x.before != nil && is(x) {
+			keys[keyOf(x.before)] = x.id
 		}
 	}
-	return keep
+	return keys
 }

@@ -189,6 +189,7 @@ func (t *tally) hooks(r *run) extract.Hooks {
 				t.requests.Replayed++
 			} else {
 				t.bytes += int64(bytes)
+				t.requests.answered(k, status)
 			}
 			t.mu.Unlock()
 			r.o.Log.Debug().Str("endpoint", string(k)).Str("org", org).Int("status", status).Int("bytes", bytes).Dur("took", took).Bool("replayed", replayed).
@@ -209,5 +210,5 @@ func (t *tally) hooks(r *run) extract.Hooks {
 func (t *tally) snapshot() (Requests, int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.requests, t.bytes
+	return t.requests.clone(), t.bytes
 }

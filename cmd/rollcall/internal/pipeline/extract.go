@@ -226,7 +226,7 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 		return e, nil
 	}
 	i.Raw = r.pii.Record(i.Raw)
-	row, _, ok := transform.Decode(i.Raw, o.roster.defaults)
+	user, now, ok := r.read(o, i)
 	if !ok { // a user_id that no text can hold
 		o.roster.rows[i.Key] = i.Raw
 		return nil, nil
@@ -235,19 +235,39 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.prefs.Learn(row.Preferences)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if e == nil {
 		e = &entry{}
-		o.roster.index[row.UserID] = e
+		o.roster.index[user] = e
 	}
-	e.item, e.raw, e.itemHash, e.extras, e.stats = where, raw, row.ItemHash, row.ExtrasHash, row.Extras.StatsSum()
-	e.listed = row.State == transform.Listed
+	e.item, e.raw, e.digest, e.reused = where, raw, now.digest, now.reused
+	e.itemHash, e.extras, e.stats, e.listed = now.itemHash, now.extras, now.stats, now.listed
 	if e.listed {
-		e.modelsHash = row.ModelsHash
+		e.modelsHash = now.modelsHash
 	}
 	return e, nil
+}
+
+// read says whose an item is and what it is like. One that has not changed by a byte since the version before was made from it is not taken
+// apart again.
+func (r *run) read(o *org, i sweep.Item) (user string, now entry, ok bool) {
+	before := r.prior.find(identity{o.name, i.Key})
+	if before != nil && r.reuses && before.Digest == o.roster.defaults.Digest(i.Raw) {
+		now.reused, now.digest, now.itemHash, now.modelsHash, now.extras = true, before.Digest, before.ItemHash, before.ModelsHash, before.ExtrasHash
+		if now.listed = before.State == transform.Listed; !now.listed {
+			now.stats = transform.StatsOf(i.Raw)
+		}
+		return before.UserID, now, true
+	}
+	row, _, ok := transform.Decode(i.Raw, o.roster.defaults)
+	if !ok {
+		return "", now, false
+	}
+	r.prefs.Learn(row.Preferences)
+	now.digest, now.itemHash, now.modelsHash, now.extras, now.stats = row.Digest, row.ItemHash, row.ModelsHash, row.ExtrasHash, row.Extras.StatsSum()
+	now.listed = row.State == transform.Listed
+	return row.UserID, now, true
 }
 
 func (r *run) fetchRoles(ctx context.Context, o *org) error {

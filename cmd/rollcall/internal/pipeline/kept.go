@@ -7,10 +7,18 @@ import (
 	"github.com/rollcall-data/rollcall/transform"
 )
 
-// learnKept takes in the preferences of users who are kept though they were not seen: their columns are typed for them too, or what others bring
-// might leave theirs a type that their values do not fit.
+// learnKept takes in the preferences that the sweep did not: those of users who are kept though they were not seen, and, where a column gets
+// another type, those of users whose items are what they were. Columns are typed for them too, or what others bring might leave theirs a type
+// that their values do not fit.
 func (r *run) learnKept(ctx context.Context, d *decisions) error {
-	keep := d.keptKeys()
+	if err := r.learnOf(ctx, d.keysOf(func(x *decision) bool { return x.what == kept })); err != nil || !r.prefs.Widens() {
+		return err
+	}
+	return r.learnOf(ctx, d.keysOf(func(x *decision) bool { return x.entry != nil && x.entry.reused }))
+}
+
+// learnOf takes in the preferences that the version before has of these users.
+func (r *run) learnOf(ctx context.Context, keep map[userKey]identity) error {
 	if len(keep) == 0 {
 		return nil
 	}

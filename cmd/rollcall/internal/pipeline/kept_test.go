@@ -88,3 +88,38 @@ func TestPreferencesOfTheKeptAreLearned(t *testing.T) {
 		}
 	}
 }
+
+// TestPreferencesOfTheUnchangedAreLearned: one user has another number now. By itself it would make the column a DECIMAL, which the numbers of the
+// others, whose items are not taken apart again, do not fit.
+func TestPreferencesOfTheUnchangedAreLearned(t *testing.T) {
+	_, c := nights(t, sandbox.Options{Users: 12, Limits: "none"})
+	c.Models = config.ModelsNone
+	const before, after = `"odd":1e300`, `"odd":0.30000000000000004001`
+	second := false
+	through(t, c, func(_ string, body []byte) []byte {
+		body = bytes.ReplaceAll(body, []byte(`"preferences":{`), []byte(`"preferences":{`+before+`,`))
+		body = bytes.ReplaceAll(body, []byte(before+`,}`), []byte(before+`}`))
+		if second { // all are on one page, so this is the same user each time
+			body = bytes.Replace(body, []byte(before), []byte(after), 1)
+		}
+		return body
+	})
+	night(t, c)
+	second = true
+	if s := night(t, c); s.Status != Certified || s.Changed != 1 || s.QuarantinedCells != 0 {
+		t.Fatalf("second night: %s, %d changed, %d cells quarantined", s.Status, s.Changed, s.QuarantinedCells)
+	}
+	got := map[string]int{}
+	err := eachBatch(t.Context(), currentVersion(t, c), memory.DefaultAllocator, schema.NameUsersFlat, []string{"pref_odd"}, func(b transform.Columns) error {
+		for i := range b.Rows() {
+			got[strings.Clone(b.Text("pref_odd", i).String)]++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["1e300"] == 0 || got["0.30000000000000004001"] != 1 {
+		t.Errorf("the column has %v", got)
+	}
+}

@@ -96,6 +96,7 @@ func (r *redaction) row(old *transform.Row, changed transform.Micros) (*transfor
 	}
 	row.SetModels(fresh.Context, fresh.Models)
 	row.ItemHash, row.ModelsHash = row.Rehash()
+	row.Digest = transform.Hash{} // it was of the bytes that were
 	return &row, nil
 }
 

@@ -11,10 +11,15 @@ import (
 
 // spill keeps bytes on disk that are read again once, in another order. Its file has no name: it is gone with the process.
 type spill struct {
-	mu   sync.Mutex
 	file *os.File
-	end  int64
+
+	mu   sync.Mutex // guards what follows
+	end  int64      // of the file
+	tail []byte     // belongs behind it
 }
+
+// spillBuffer is how much is written at once, in bytes.
+const spillBuffer = 1 << 20
 
 // extent is a place in a spill; a zero length is nothing.
 type extent struct {
@@ -40,16 +45,33 @@ func newSpill(dir string) (*spill, error) {
 func (s *spill) put(b []byte) (extent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := extent{s.end, int32(len(b))}
-	n, err := s.file.WriteAt(b, s.end)
-	s.end += int64(n)
-	if err != nil {
-		return extent{}, fmt.Errorf("keep a user: %w", err)
+	e := extent{s.end + int64(len(s.tail)), int32(len(b))}
+	s.tail = append(s.tail, b...)
+	if len(s.tail) < spillBuffer {
+		return e, nil
 	}
-	return e, nil
+	return e, s.flush()
+}
+
+// flush writes the tail.
+func (s *spill) flush() error {
+	if _, err := s.file.WriteAt(s.tail, s.end); err != nil {
+		return fmt.Errorf("keep a user: %w", err)
+	}
+	s.end += int64(len(s.tail))
+	s.tail = s.tail[:0]
+	return nil
 }
 
 func (s *spill) get(e extent) ([]byte, error) {
+	s.mu.Lock()
+	if e.off+int64(e.len) > s.end {
+		if err := s.flush(); err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
+	}
+	s.mu.Unlock()
 	b := make([]byte, e.len)
 	if _, err := s.file.ReadAt(b, e.off); err != nil {
 		return nil, fmt.Errorf("read a user back: %w", err)
@@ -66,6 +88,8 @@ type entry struct {
 	columns extent // completes the item with what the SQL endpoint has
 	unkept  bool   // seen, but gone by now: asked for by id and absent
 
+	digest     transform.Hash // of the item
+	reused     bool           // the item is, byte for byte, what the version before was made from
 	itemHash   transform.Hash
 	modelsHash transform.Hash // of listed or fetched models
 	extras     int64
@@ -117,6 +141,10 @@ func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
 		}
 		raw, _ = transform.Complete(raw, columns)
 	}
-	row, issues, _ := transform.Decode(raw, r.defaults) // it was decoded when it came
+	row, issues, _ := transform.Reread(raw, r.defaults) // it was decoded when it came
+	row.ItemHash, row.ExtrasHash, row.Digest = e.itemHash, e.extras, e.digest
+	if row.State == transform.Listed {
+		row.ModelsHash = e.modelsHash
+	}
 	return row, issues, nil
 }

@@ -64,6 +64,7 @@ type run struct {
 	opener  *journal.Identity // opens encrypted journals; nil: there is none
 
 	prior       *prior
+	reuses      bool // what the version before says of an item is true of the same item in this run, see [run.read]
 	journal     *journal.Journal
 	prefs       *transform.Preferences
 	spill       *spill
@@ -205,6 +206,8 @@ func (r *run) gather(ctx context.Context, dir string) (err error) {
 	if r.prior.exists && r.prior.madeUnder() != r.pii.Fingerprint() {
 		r.o.Log.Warn().Str("version", r.prior.version.Run).Msg("the rules about personal data are not those of the version before, which may hold what they take away: rollcall redact rewrites it")
 	}
+	// not where columns of the SQL endpoint are part of an item, nor where a contract asks for every preference
+	r.reuses = r.contract().Free() && len(r.prior.completed()) == 0 && r.prior.madeUnder() == r.pii.Fingerprint()
 	if r.suppression, err = loadSuppression(r.wh); err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package pipeline
 
 import (
+	"maps"
+	"strconv"
+
 	"github.com/rollcall-data/rollcall/extract"
 	"github.com/rollcall-data/rollcall/extract/sweep"
 )
@@ -67,6 +70,28 @@ type Requests struct {
 	Retried   int `json:"retried"`
 	Throttled int `json:"throttled"`
 	Replayed  int `json:"replayed"` // answered by the journal: no request
+
+	ByStatus map[string]map[string]int `json:"by_status,omitempty"` // answers by endpoint (an extract.Kind) and HTTP status; what came to no answer is not in it
+}
+
+// answered counts an answer.
+func (r *Requests) answered(k extract.Kind, status int) {
+	if r.ByStatus == nil {
+		r.ByStatus = map[string]map[string]int{}
+	}
+	if r.ByStatus[string(k)] == nil {
+		r.ByStatus[string(k)] = map[string]int{}
+	}
+	r.ByStatus[string(k)][strconv.Itoa(status)]++
+}
+
+// clone shares nothing with r.
+func (r Requests) clone() Requests {
+	r.ByStatus = maps.Clone(r.ByStatus)
+	for k, n := range r.ByStatus {
+		r.ByStatus[k] = maps.Clone(n)
+	}
+	return r
 }
 
 func (r *Requests) of(k extract.Kind) *int {
