@@ -14,7 +14,7 @@ import (
 // A record batch is handed on at either bound.
 const (
 	batchRows  = 8192
-	batchBytes = 16 << 20
+	batchBytes = 4 << 20
 )
 
 // Emit takes a finished record batch of a table. The batch is released when Emit returns; who keeps it longer retains it.

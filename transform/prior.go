@@ -106,11 +106,10 @@ func (c Columns) Hash(name string, row int) Hash {
 	return h
 }
 
-// Bookkeeping reads what users_flat keeps of a user from version to version; the twelve columns stay zero but for the key, org_id and
-// updated_at.
-func Bookkeeping(flat Columns, row int) Row {
+// BookkeepingAt reads a user's bookkeeping from a batch of users_flat. It shares the batch's memory.
+func BookkeepingAt(flat Columns, row int) Bookkeeping {
 	origin := flat.Text("_updated_at_origin", row)
-	r := Row{
+	b := Bookkeeping{
 		Scope: flat.Text("_scope", row).String, UserID: flat.Text("user_id", row).String, Org: flat.Text("org_id", row),
 		UpdatedAt: flat.Micros("updated_at", row), Observed: origin.String == "observed",
 		State: ModelsState(flat.Text("_models_state", row).String), ModelsAt: flat.Micros("_models_fetched_at", row),
@@ -118,12 +117,12 @@ func Bookkeeping(flat Columns, row int) Row {
 		ItemHash: flat.Hash("_item_hash", row), ModelsHash: flat.Hash("_models_hash", row), Digest: flat.Hash("_item_digest", row),
 		LastSeen: flat.Text("_last_seen_run", row).String,
 	}
-	r.ExtrasHash, _ = flat.Int("_extras_hash", row)
-	r.StatsAtLast.Sum, r.StatsAtLast.Valid = flat.Int("_stats_hash", row)
-	return r
+	b.ExtrasHash, _ = flat.Int("_extras_hash", row)
+	b.StatsAtLast.Sum, b.StatsAtLast.Valid = flat.Int("_stats_hash", row)
+	return b
 }
 
-// BookkeepingColumns are the columns of users_flat that Bookkeeping reads.
+// BookkeepingColumns are the columns of users_flat that BookkeepingAt reads.
 var BookkeepingColumns = []string{"_scope", "user_id", "org_id", "updated_at", "_updated_at_origin", "_models_state", "_models_fetched_at", "_first_seen_at",
 	"_changed_at", "_item_hash", "_models_hash", "_item_digest", "_last_seen_run", "_extras_hash", "_stats_hash"}
 

@@ -42,7 +42,7 @@ func TestBookkeepingReadsBack(t *testing.T) {
 	})
 	flat, users := out.only(t, schema.NameUsersFlat), out.only(t, schema.NameUsers)
 	for i, want := range rows {
-		got := Bookkeeping(flat, i)
+		got := Row{Bookkeeping: BookkeepingAt(flat, i)}
 		got.Twelve(users, i)
 		if d := cmp.Diff(want, got, cmpopts.IgnoreFields(Row{}, "Extras"), cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("%s: %s", want.UserID, d)
@@ -75,7 +75,7 @@ func TestAKeptUserHasTheSameRowsAgain(t *testing.T) {
 	users, flat := before.only(t, schema.NameUsers), before.only(t, schema.NameUsersFlat)
 	after := build(t, prefs, func(b *Builder) error {
 		for i := range users.Rows() {
-			r := Bookkeeping(flat, i)
+			r := Row{Bookkeeping: BookkeepingAt(flat, i)}
 			r.Twelve(users, i)
 			if err := r.RestoreExtras(flat, i, variablesOf(before, r.UserID)); err != nil {
 				return err

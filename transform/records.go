@@ -122,7 +122,8 @@ func repeated(mem memory.Allocator, v string, rows int) arrow.Array {
 
 // HistoryRow reads a row of users_history. It shares the batch's memory.
 func HistoryRow(c Columns, row int) Version {
-	r := &Row{Scope: c.Text("_scope", row).String}
+	r := &Row{}
+	r.Scope = c.Text("_scope", row).String
 	r.Twelve(c, row)
 	v := Version{Row: r, From: c.Micros("_valid_from", row), To: c.Micros("_valid_to", row), Run: c.Text("_run_id", row).String}
 	v.Deleted, _ = c.Bool("_is_deleted", row)

@@ -40,25 +40,13 @@ type Defaults struct {
 	Region Text   // region_name
 }
 
-// Row is one user: the twelve columns and the bookkeeping that users_flat has beside them.
-type Row struct {
+// Bookkeeping is what users_flat keeps of a user from version to version, and all that a run holds of those of the version before.
+type Bookkeeping struct {
 	Scope     string
-	ID        Text // _id
-	Email     Text
-	FirstName Text
-	LastName  Text
-	Org       Text
-	Region    Text
-	Role      Text
 	UserID    string
+	Org       Text
 	UpdatedAt Micros
 	Observed  bool // UpdatedAt is when a run first saw this form; the API gave none
-
-	// JSON columns, as they are stored; nil is NULL. They may alias the record.
-	Preferences, Context, Models []byte
-
-	Extras     Extras
-	ExtrasHash int64 // of the extras and of what was quarantined
 
 	State       ModelsState
 	ModelsAt    Micros
@@ -68,7 +56,25 @@ type Row struct {
 	LastSeen    string    // the last run that saw the user
 	ItemHash    Hash
 	ModelsHash  Hash
-	Digest      Hash // of the list item's bytes; zero: not known
+	Digest      Hash  // of the list item's bytes; zero: not known
+	ExtrasHash  int64 // of the extras and of what was quarantined
+}
+
+// Row is one user: the twelve columns and the bookkeeping that users_flat has beside them.
+type Row struct {
+	Bookkeeping
+
+	ID        Text // _id
+	Email     Text
+	FirstName Text
+	LastName  Text
+	Region    Text
+	Role      Text
+
+	// JSON columns, as they are stored; nil is NULL. They may alias the record.
+	Preferences, Context, Models []byte
+
+	Extras Extras
 }
 
 // Extras is what an item carries beside the twelve columns, as JSON; nil where absent.
@@ -115,13 +121,11 @@ func Reread(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 		return Row{}, nil, false
 	}
 	c := cells{report: func(i Issue) { issues = append(issues, i) }}
-	row = Row{
-		Scope: d.Scope, UserID: id,
-		ID: c.id(f.id, "_id", "$._id"), Email: c.text(f.email, "email"), FirstName: c.text(f.first, "first_name"),
-		LastName: c.text(f.last, "last_name"), Org: c.text(f.org, "org_id"), Region: c.text(f.region, "region_name"),
-		Role: c.text(f.role, "role"), Preferences: c.json(f.preferences, "preferences"),
-		Extras: Extras{f.stats, f.variables, f.sensitive, f.actions},
-	}
+	row = Row{Extras: Extras{f.stats, f.variables, f.sensitive, f.actions}}
+	row.Scope, row.UserID = d.Scope, id
+	row.ID, row.Email, row.FirstName = c.id(f.id, "_id", "$._id"), c.text(f.email, "email"), c.text(f.first, "first_name")
+	row.LastName, row.Org, row.Region = c.text(f.last, "last_name"), c.text(f.org, "org_id"), c.text(f.region, "region_name")
+	row.Role, row.Preferences = c.text(f.role, "role"), c.json(f.preferences, "preferences")
 	if absent(f.org) {
 		row.Org = d.Org
 	}

@@ -76,8 +76,26 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run(strconv.Itoa(writers)+"writers", func(b *testing.B) {
 			raw := recordModels(b, filepath.Join(b.TempDir(), "run"), writers, b.N, 3000)
 			b.SetBytes(raw / int64(b.N))
+			b.ReportAllocs()
 		})
 	}
+}
+
+// BenchmarkRecordPages records pages of the user list of 1.3 MB, as one sweep does: each is durable before the next is asked for.
+func BenchmarkRecordPages(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "run")
+	j, err := Create(dir, Header{Run: "run", Started: clock})
+	must(err)
+	a := extract.Answer{Status: 200, ContentType: "application/json", Body: modelBody(rand.New(rand.NewPCG(1, 2)), 1_300_000), At: clock}
+	b.SetBytes(int64(len(a.Body)))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c := extract.Call{Org: "acme", Kind: extract.KindList, Method: "GET", Path: fmt.Sprintf("/v1/acme/user/?limit=1000&offset=%d", i*1000)}
+		if err := j.Record(b.Context(), c, a, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+	must(j.Close())
 }
 
 // fill makes a journal of n answers quickly: 64 to a block, as many concurrent requests leave it.
@@ -96,6 +114,7 @@ func BenchmarkEach(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.SetBytes(raw)
+			b.ReportAllocs()
 			for b.Loop() {
 				if err := j.Each(b.Context(), func(Entry) error { return nil }); err != nil {
 					b.Fatal(err)
@@ -108,6 +127,7 @@ func BenchmarkEach(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	dir, raw := fill(b, 20_000, 3000)
 	b.SetBytes(raw)
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := OpenReadOnly(b.Context(), dir); err != nil {
 			b.Fatal(err)
@@ -118,6 +138,7 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkCheck(b *testing.B) {
 	dir, raw := fill(b, 20_000, 3000)
 	b.SetBytes(raw)
+	b.ReportAllocs()
 	for b.Loop() {
 		if err := Check(b.Context(), dir); err != nil {
 			b.Fatal(err)
@@ -157,6 +178,7 @@ func BenchmarkCodec(b *testing.B) {
 		h := blockHeader{Type: entriesBlock, Entries: 1, Codec: c.id(), Raw: uint32(len(raw))}
 		b.Run(name+"/encode", func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
 			var dst []byte
 			for b.Loop() {
 				dst, err = c.encode(dst[:0], h, raw)
@@ -167,6 +189,7 @@ func BenchmarkCodec(b *testing.B) {
 		must(err)
 		b.Run(name+"/decode", func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
 			var dst []byte
 			for b.Loop() {
 				dst, err = c.decode(dst, h, payload)

@@ -21,7 +21,7 @@ import (
 // fastest, and the bounds are what a load holds in memory for a table.
 const (
 	insertRows  = 122_880
-	insertBytes = 16 << 20
+	insertBytes = 8 << 20
 )
 
 // Writer fills a new DuckDB file. It is not safe for concurrent use.

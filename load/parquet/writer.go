@@ -22,6 +22,7 @@ const (
 	rowGroupRows  = 122_880
 	rowGroupBytes = 64 << 20
 	partBytes     = 256 << 20 // of the batches; a part is what one version can take over from another
+	pageBytes     = 256 << 10 // a writer holds some of each column
 	zstdLevel     = 1         // level 3 is a third slower and 3 % smaller
 	bufferBytes   = 1 << 20
 	fileMode      = 0o600
@@ -78,10 +79,15 @@ func arrowSchema(t schema.Table) *arrow.Schema {
 func properties(mem memory.Allocator, t schema.Table) *parquet.WriterProperties {
 	options := []parquet.WriterProperty{
 		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(zstdLevel), parquet.WithMaxRowGroupLength(rowGroupRows),
-		parquet.WithDictionaryDefault(false), parquet.WithAllocator(mem), parquet.WithCreatedBy("rollcall"),
+		parquet.WithDictionaryDefault(false), parquet.WithDataPageSize(pageBytes), parquet.WithAllocator(mem), parquet.WithCreatedBy("rollcall"),
 	}
 	for _, c := range t.LowCardinality {
 		options = append(options, parquet.WithDictionaryFor(c, true))
+	}
+	for _, c := range t.Columns {
+		if c.Type.Kind == schema.JSON { // nobody looks for the smallest document, and the library would keep it, with the batch that it is in
+			options = append(options, parquet.WithStatsFor(c.Name, false))
+		}
 	}
 	return parquet.NewWriterProperties(options...)
 }

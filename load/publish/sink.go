@@ -95,10 +95,10 @@ func (g gathering) release() {
 	}
 }
 
-// A sink takes batches of at least so much, where they come smaller.
+// A sink takes batches of at least one of these, where they come smaller.
 const (
 	gatherRows  = 8192
-	gatherBytes = 16 << 20
+	gatherBytes = 4 << 20
 )
 
 // gatherer makes one batch of many small ones, for what an amended version takes over comes in slices of a few rows. It also gives slices
@@ -112,14 +112,15 @@ type gatherer struct {
 
 // take takes in a batch, and gives one to write where there is enough for it, else nil; who called releases it.
 func (g *gatherer) take(batch arrow.Record) (arrow.Record, error) {
-	if len(g.pieces) == 0 && batch.NumRows() >= gatherRows/2 && !sliced(batch) {
+	bytes := schema.BatchBytes(batch)
+	if len(g.pieces) == 0 && (batch.NumRows() >= gatherRows/2 || bytes >= gatherBytes/2) && !sliced(batch) {
 		batch.Retain()
 		return batch, nil
 	}
 	batch.Retain()
 	g.pieces = append(g.pieces, batch)
 	g.rows += batch.NumRows()
-	g.bytes += schema.BatchBytes(batch)
+	g.bytes += bytes
 	if g.rows < gatherRows && g.bytes < gatherBytes {
 		return nil, nil
 	}

@@ -11,6 +11,11 @@ var usual = [][]byte{
 
 func BenchmarkAppendCanonical(b *testing.B) {
 	var buf []byte
+	size := 0
+	for _, v := range usual {
+		size += len(v)
+	}
+	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = buf[:0]

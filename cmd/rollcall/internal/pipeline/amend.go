@@ -117,7 +117,7 @@ type userKey struct {
 	user string
 }
 
-func keyOf(r *transform.Row) userKey { return userKey{r.Org, r.UserID} }
+func keyOf(r *transform.Bookkeeping) userKey { return userKey{r.Org, r.UserID} }
 
 // keyAt is the key of a row of a table that has org_id and user_id. It shares the batch's memory.
 func keyAt(c transform.Columns, row int) userKey {

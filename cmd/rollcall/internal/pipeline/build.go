@@ -363,7 +363,7 @@ func (s *beforeRows) advance(ctx context.Context, id identity) error {
 
 // at is the row that the reader is at, with its twelve columns. It is good until the next call of advance.
 func (s *beforeRows) at() *transform.Row {
-	row := transform.Bookkeeping(s.f, s.row)
+	row := transform.Row{Bookkeeping: transform.BookkeepingAt(s.f, s.row)}
 	row.Twelve(s.u, s.row)
 	return &row
 }

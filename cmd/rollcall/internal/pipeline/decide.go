@@ -31,9 +31,9 @@ const (
 type decision struct {
 	id     identity
 	what   verdict
-	org    *org           // nil where the organization was not asked
-	entry  *entry         // nil where the user was not seen
-	before *transform.Row // nil where the version before did not have the user
+	org    *org                   // nil where the organization was not asked
+	entry  *entry                 // nil where the user was not seen
+	before *transform.Bookkeeping // nil where the version before did not have the user
 	models resolved
 
 	// Where the version before is amended: the user's rows are written anew, but for those of these tables.
@@ -189,9 +189,9 @@ func (r *run) decideScope(d *decisions, scope string, hold bool) {
 }
 
 // scope is the part of the rows that one organization has; the tables are ordered by it.
-func (p *prior) scope(name string) []transform.Row {
+func (p *prior) scope(name string) []transform.Bookkeeping {
 	find := func(at func(a, b string) bool) int {
-		n, _ := slices.BinarySearchFunc(p.rows, name, func(row transform.Row, name string) int {
+		n, _ := slices.BinarySearchFunc(p.rows, name, func(row transform.Bookkeeping, name string) int {
 			if at(row.Scope, name) {
 				return -1
 			}
@@ -204,7 +204,7 @@ func (p *prior) scope(name string) []transform.Row {
 	return p.rows[from:to]
 }
 
-func (r *run) absent(d *decisions, scope string, o *org, before *transform.Row, hold bool) decision {
+func (r *run) absent(d *decisions, scope string, o *org, before *transform.Bookkeeping, hold bool) decision {
 	out := decision{id: identity{scope, before.UserID}, what: kept, org: o, before: before}
 	switch {
 	case o == nil || o.found[before.UserID]: // not asked, or there after all
@@ -216,7 +216,7 @@ func (r *run) absent(d *decisions, scope string, o *org, before *transform.Row, 
 	return out
 }
 
-func (r *run) judge(scope, user string, o *org, before *transform.Row) decision {
+func (r *run) judge(scope, user string, o *org, before *transform.Bookkeeping) decision {
 	e := o.roster.index[user]
 	out := decision{id: identity{scope, user}, org: o, entry: e, before: before, models: r.resolve(e, before)}
 	switch {
@@ -237,7 +237,7 @@ func (r *run) judge(scope, user string, o *org, before *transform.Row) decision 
 }
 
 // resolve says where a seen user's models come from: the item, an answer of this run, or the version before.
-func (r *run) resolve(e *entry, before *transform.Row) resolved {
+func (r *run) resolve(e *entry, before *transform.Bookkeeping) resolved {
 	switch {
 	case e.listed:
 		return resolved{from: inItem, state: transform.Listed, hash: e.modelsHash}

@@ -37,7 +37,7 @@ type modelPolicy struct {
 }
 
 // now is the reason to ask for a user's models at once; ageing is decided when all users are known.
-func (p modelPolicy) now(e *entry, before *transform.Row) Reason {
+func (p modelPolicy) now(e *entry, before *transform.Bookkeeping) Reason {
 	switch {
 	case e.listed || p.mode == config.ModelsNone:
 		return NotNeeded

@@ -52,7 +52,7 @@ func TestYearOfNights(t *testing.T) {
 		}
 		for range users / 50 {
 			if i := rng.IntN(users); fetched[i] != 0 {
-				before := &transform.Row{State: transform.Fetched, StatsAtLast: transform.StatsHash{Sum: 1, Valid: true}}
+				before := &transform.Bookkeeping{State: transform.Fetched, StatsAtLast: transform.StatsHash{Sum: 1, Valid: true}}
 				if policy.now(&entry{stats: transform.StatsHash{Sum: 2, Valid: true}}, before) != StatsMoved {
 					t.Fatal("a user who talked is not asked for")
 				}
@@ -110,17 +110,17 @@ func TestModelReasons(t *testing.T) {
 		name   string
 		mode   config.Models
 		e      entry
-		before *transform.Row
+		before *transform.Bookkeeping
 		want   Reason
 	}{
 		{"a new user", config.ModelsAuto, entry{}, nil, NeverAsked},
-		{"pending", config.ModelsAuto, entry{}, &transform.Row{State: transform.Pending}, NeverAsked},
-		{"listed before, and no more", config.ModelsAuto, entry{}, &transform.Row{State: transform.Listed}, NeverAsked},
+		{"pending", config.ModelsAuto, entry{}, &transform.Bookkeeping{State: transform.Pending}, NeverAsked},
+		{"listed before, and no more", config.ModelsAuto, entry{}, &transform.Bookkeeping{State: transform.Listed}, NeverAsked},
 		{"listed", config.ModelsAll, entry{listed: true}, nil, NotNeeded},
-		{"stats as they were", config.ModelsAuto, entry{stats: moved}, &transform.Row{State: transform.Fetched, StatsAtLast: moved}, NotNeeded},
-		{"stats moved", config.ModelsAuto, entry{stats: moved}, &transform.Row{State: transform.Fetched}, StatsMoved},
-		{"forbidden, stats moved", config.ModelsAuto, entry{stats: moved}, &transform.Row{State: transform.Forbidden}, StatsMoved},
-		{"all", config.ModelsAll, entry{stats: moved}, &transform.Row{State: transform.Fetched, StatsAtLast: moved}, AskedForAll},
+		{"stats as they were", config.ModelsAuto, entry{stats: moved}, &transform.Bookkeeping{State: transform.Fetched, StatsAtLast: moved}, NotNeeded},
+		{"stats moved", config.ModelsAuto, entry{stats: moved}, &transform.Bookkeeping{State: transform.Fetched}, StatsMoved},
+		{"forbidden, stats moved", config.ModelsAuto, entry{stats: moved}, &transform.Bookkeeping{State: transform.Forbidden}, StatsMoved},
+		{"all", config.ModelsAll, entry{stats: moved}, &transform.Bookkeeping{State: transform.Fetched, StatsAtLast: moved}, AskedForAll},
 		{"none", config.ModelsNone, entry{}, nil, NotNeeded},
 	} {
 		if got := (modelPolicy{mode: c.mode}).now(&c.e, c.before); got != c.want {

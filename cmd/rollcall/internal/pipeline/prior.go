@@ -1,10 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -23,8 +25,7 @@ type identity struct{ scope, user string }
 type prior struct {
 	version publish.Version
 	exists  bool
-	rows    []transform.Row // bookkeeping of every live user, in the order of the tables
-	index   map[identity]int32
+	rows    []transform.Bookkeeping // of every live user, in the order of the tables: by scope and user_id, bytewise
 	deleted map[identity]bool
 	prefs   []transform.PriorColumn
 	roles   []transform.Role
@@ -40,8 +41,10 @@ type prior struct {
 }
 
 // find is the bookkeeping of a user of the version before, nil where there is none.
-func (p *prior) find(id identity) *transform.Row {
-	i, ok := p.index[id]
+func (p *prior) find(id identity) *transform.Bookkeeping {
+	i, ok := sort.Find(len(p.rows), func(i int) int {
+		return cmp.Or(strings.Compare(id.scope, p.rows[i].Scope), strings.Compare(id.user, p.rows[i].UserID))
+	})
 	if !ok {
 		return nil
 	}
@@ -49,14 +52,13 @@ func (p *prior) find(id identity) *transform.Row {
 }
 
 func loadPrior(ctx context.Context, v publish.Version, mem memory.Allocator) (*prior, error) {
-	p := &prior{version: v, exists: true, hasMemories: v.Has(schema.NameMemories), index: map[identity]int32{}, deleted: map[identity]bool{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
+	p := &prior{version: v, exists: true, hasMemories: v.Has(schema.NameMemories), deleted: map[identity]bool{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
 	err := eachBatch(ctx, v, mem, schema.NameUsersFlat, transform.BookkeepingColumns, func(c transform.Columns) error {
 		for i := range c.Rows() {
-			r := transform.Bookkeeping(c, i)
+			r := transform.BookkeepingAt(c, i)
 			r.Scope, r.UserID, r.LastSeen = p.intern(r.Scope), strings.Clone(r.UserID), p.intern(r.LastSeen)
 			r.Org.String = p.intern(r.Org.String)
 			r.State = transform.ModelsState(p.intern(string(r.State)))
-			p.index[identity{r.Scope, r.UserID}] = int32(len(p.rows))
 			p.rows = append(p.rows, r)
 		}
 		return nil

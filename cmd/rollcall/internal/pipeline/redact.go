@@ -193,7 +193,7 @@ func (r *redaction) eachUser(ctx context.Context, take func(*transform.Row) erro
 		}
 		twelve := transform.ColumnsOf(batch)
 		for i := range flat.Rows() {
-			row := transform.Bookkeeping(flat, i)
+			row := transform.Row{Bookkeeping: transform.BookkeepingAt(flat, i)}
 			row.Twelve(twelve, i)
 			if err := row.RestoreExtras(flat, i, r.variables[[2]string{row.Org.String, row.UserID}]); err != nil {
 				return err

@@ -117,7 +117,7 @@ func verifyHashes(ctx context.Context, v publish.Version) (err error) {
 			return errors.New("users and users_flat do not have the same rows")
 		}
 		for i := range flat.Rows() {
-			row := transform.Bookkeeping(flat, i)
+			row := transform.Row{Bookkeeping: transform.BookkeepingAt(flat, i)}
 			row.Twelve(twelve, i)
 			if item, models := row.Rehash(); item != row.ItemHash || models != row.ModelsHash {
 				return fmt.Errorf("row %d of users: its columns do not have the hash in users_flat", i)
@@ -168,7 +168,7 @@ func verifyAnswers(ctx context.Context, wh *publish.Warehouse, v publish.Version
 func (r *run) compareWith(ctx context.Context, v publish.Version) error {
 	return eachBatch(ctx, v, r.mem, schema.NameUsersFlat, transform.BookkeepingColumns, func(flat transform.Columns) error {
 		for i := range flat.Rows() {
-			row := transform.Bookkeeping(flat, i)
+			row := transform.BookkeepingAt(flat, i)
 			o := r.orgOf(row.Scope)
 			if o == nil {
 				continue
