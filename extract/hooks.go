@@ -1,6 +1,9 @@
 package extract
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Hooks are told what the client does, as it does it: to count, to show progress, to log. Any of them may be nil. They are called from
 // several goroutines at once and must return quickly. No value ever holds a body, a URL, a credential or anything of a user.
@@ -11,6 +14,9 @@ type Hooks struct {
 	// OnAnswer: a whole answer came, of any status. bytes is the size of its decoded body, took the time from sending to the last byte
 	// (0 for a replayed one). A replayed answer had no OnRequest.
 	OnAnswer func(kind Kind, org string, status, bytes int, took time.Duration, replayed bool)
+
+	// OnHeader: the header of an answer of any status, before its body is read. It is the server's, and not to be modified.
+	OnHeader func(kind Kind, org string, header http.Header)
 
 	// OnRetry: a request failed and will be sent again after wait. reason is one of a few constant phrases, such as "status 503". Neither
 	// a 429 nor a 401 is told here, nor what net/http itself sends again at once when a kept connection turns out dead.
@@ -35,6 +41,12 @@ func (h *Hooks) request(c Call) {
 func (h *Hooks) answer(c Call, a Answer, took time.Duration) {
 	if h.OnAnswer != nil {
 		h.OnAnswer(c.Kind, c.Org, a.Status, len(a.Body), took, a.Replayed)
+	}
+}
+
+func (h *Hooks) header(c Call, header http.Header) {
+	if h.OnHeader != nil {
+		h.OnHeader(c.Kind, c.Org, header)
 	}
 }
 

@@ -70,6 +70,7 @@ func (c *Client) send(ctx context.Context, call Call, h http.Header) (Answer, ht
 	}
 	defer func() { _ = resp.Body.Close() }()
 	sent.answered()
+	c.o.Hooks.header(call, resp.Header)
 	watchdog.Reset(idle)
 	body, err := c.read(call, resp, func() { watchdog.Reset(idle) })
 	if err != nil {
@@ -120,6 +121,9 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
+// believed is the length of a body, in bytes, up to which there is room made for it before it has come.
+const believed = 16 << 20
+
 // read reads a body whole, calling progress as bytes come. Of an answer that is not 2xx nor final, only the status matters: a body that
 // is too long or breaks off is kept as far as it came.
 func (c *Client) read(call Call, resp *http.Response, progress func()) ([]byte, error) {
@@ -130,7 +134,7 @@ func (c *Client) read(call Call, resp *http.Response, progress func()) ([]byte, 
 	}
 	var buf bytes.Buffer
 	if n := resp.ContentLength; n > 0 {
-		buf.Grow(int(min(n, c.o.MaxBody, 1<<20)) + bytes.MinRead)
+		buf.Grow(int(min(n, c.o.MaxBody, believed)) + bytes.MinRead)
 	}
 	n, err := buf.ReadFrom(io.LimitReader(r, c.o.MaxBody+1))
 	if n > c.o.MaxBody {

@@ -28,6 +28,7 @@ type batcher struct {
 	next  int // the column that the next cell goes to
 	rows  int
 	bytes int
+	sizes []int // by column: bytes of text in the batch before
 }
 
 func newBatcher(mem memory.Allocator, t schema.Table, emit Emit) *batcher {
@@ -143,10 +144,37 @@ func (t *batcher) flush() error {
 	if t.rows == 0 {
 		return nil
 	}
+	t.measure()
 	rec := t.b.NewRecord()
 	defer rec.Release()
+	rows := t.rows
 	t.rows, t.bytes = 0, 0
+	if rows >= batchRows/8 { // there may be another like it
+		defer t.reserve(rows)
+	}
 	return t.emit(t.table.Name, rec)
+}
+
+// measure notes how much text each column has.
+func (t *batcher) measure() {
+	t.sizes = t.sizes[:0]
+	for _, f := range t.b.Fields() {
+		n := 0
+		if s, ok := f.(*array.StringBuilder); ok {
+			n = s.DataLen()
+		}
+		t.sizes = append(t.sizes, n)
+	}
+}
+
+// reserve makes room for a batch like the one before, so that the columns do not grow into it by doubling and copying.
+func (t *batcher) reserve(rows int) {
+	for i, f := range t.b.Fields() {
+		f.Reserve(rows + rows/16)
+		if s, ok := f.(*array.StringBuilder); ok {
+			s.ReserveData(t.sizes[i] + t.sizes[i]/16)
+		}
+	}
 }
 
 func (t *batcher) release() { t.b.Release() }

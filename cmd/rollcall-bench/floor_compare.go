@@ -22,12 +22,12 @@ var incomparable = []string{"run_id", "_run_id", "_last_seen_run", "_first_seen_
 
 // compare compares two database files table by table: the columns they have, the rows, and what the comparable columns hold.
 func compare(ctx context.Context, version, floor string) (_ comparison, err error) {
-	ours, err := duckdb.OpenVerifier(ctx, version)
+	ours, err := duckdb.OpenVerifier(ctx, version, duckdb.Settings{})
 	if err != nil {
 		return comparison{}, err
 	}
 	defer func() { err = errors.Join(err, ours.Close()) }()
-	theirs, err := duckdb.OpenVerifier(ctx, floor)
+	theirs, err := duckdb.OpenVerifier(ctx, floor, duckdb.Settings{})
 	if err != nil {
 		return comparison{}, err
 	}

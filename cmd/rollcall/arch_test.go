@@ -42,6 +42,11 @@ var behind = map[string][]string{
 	"github.com/rogpeppe/go-internal/testscript": {"cmd"},
 	"github.com/aws/aws-sdk-go-v2":               {"load/objectstore"},
 	"github.com/aws/smithy-go":                   {"load/objectstore"},
+	"github.com/robfig/cron":                     {"cmd/rollcall/internal/schedule"},
+	"github.com/prometheus/client_golang":        {"cmd"}, // schedule.go serves what metrics gathers
+	"go.opentelemetry.io":                        {"cmd/rollcall/internal/tracing"},
+	"github.com/wneessen/go-mail":                {"cmd/rollcall/internal/notify"},
+	"github.com/google/pprof":                    {"cmd/rollcall-bench"},
 }
 
 // dir is a package's folder with what it imports.

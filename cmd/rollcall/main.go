@@ -17,10 +17,15 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/cli"
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/status"
 )
 
 func main() {
-	syscall.Umask(0o077) // what is written here is personal data
+	syscall.Umask(0o077)                                          // what is written here is personal data
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // no core: memory holds secrets
+	if code, is := status.Worker(); is {
+		os.Exit(code)
+	}
 	os.Exit(run(os.Args[1:]))
 }
 
@@ -54,4 +59,5 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr cli.Stream
 	env            func(string) (string, bool)
+	args           []string // of the command line
 }

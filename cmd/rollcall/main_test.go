@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -39,6 +38,17 @@ func (c *collector) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.b.String()
+}
+
+// reset forgets what was written.
+func (c *collector) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.b.Reset()
+	select {
+	case <-c.written:
+	default:
+	}
 }
 
 func TestSandboxServesUntilItIsInterrupted(t *testing.T) {
@@ -95,28 +105,6 @@ look at      1 row and 2 cells in quarantine: rollcall query "SELECT reason, pat
 	}
 	if s := summaryText(&pipeline.Summary{Status: pipeline.Failed}, "w"); !strings.Contains(s, "none yet in w") || !strings.Contains(s, "requests     none") {
 		t.Errorf("a run that did nothing: %q", s)
-	}
-}
-
-func TestNumbersForPeople(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234"} {
-		if got := count(n); got != want {
-			t.Errorf("%d: %s", n, got)
-		}
-	}
-	for n, want := range map[int64]string{0: "0 bytes", 999: "999 bytes", 1000: "1.0 kB", 12_345_678: "12.3 MB", 3_000_000_000_000: "3.0 TB"} {
-		if got := size(n); got != want {
-			t.Errorf("%d: %s", n, got)
-		}
-	}
-	for share, want := range map[string]string{"0.0": "0 %", "1.0": "100 %", "0.001": "<1 %", "0.999": ">99 %", "0.435": "44 %", "x": ""} {
-		n := json.Number(share)
-		if got := percent(&n); got != want {
-			t.Errorf("%s: %s", share, got)
-		}
-	}
-	if got := percent(nil); got != "" {
-		t.Errorf("of nothing: %s", got)
 	}
 }
 

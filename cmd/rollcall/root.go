@@ -29,6 +29,7 @@ func (a *app) execute(ctx context.Context, args []string) error {
 	began := false
 	watch(root, &began)
 	root.SetArgs(args)
+	a.args = args
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil || began {
 		return err
@@ -104,10 +105,10 @@ missing.`,
 	root.SetHelpCommandGroupID(groupSettings)
 	root.SetCompletionCommandGroupID(groupSettings)
 	root.AddCommand(
-		a.syncCommand(), a.backfillCommand(), a.planCommand(),
+		a.syncCommand(), a.backfillCommand(), a.scheduleCommand(), a.planCommand(),
 		a.queryCommand(), a.schemaCommand(), a.pathCommand(),
 		a.runsCommand(), a.statusCommand(), a.verifyCommand(), a.rollbackCommand(), a.forgetCommand(), a.redactCommand(), a.gcCommand(),
-		a.sandboxCommand(), a.configCommand(), a.versionCommand(), a.manCommand(),
+		a.initCommand(), a.doctorCommand(), a.sandboxCommand(), a.configCommand(), a.versionCommand(), a.manCommand(),
 	)
 	return root
 }

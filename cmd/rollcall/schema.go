@@ -1,12 +1,7 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -14,31 +9,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/cli"
-	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/report"
 	"github.com/rollcall-data/rollcall/load/publish"
 )
 
-// tableInfo is a table of a version, as `schema --json` shows it.
-type tableInfo struct {
-	Name    string       `json:"name"`
-	Comment string       `json:"comment"`
-	Rows    int64        `json:"rows"`
-	Columns []columnInfo `json:"columns"`
-}
-
-// columnInfo is a column. NullShare is null for an empty table.
-type columnInfo struct {
-	Name      string          `json:"name"`
-	Type      string          `json:"type"`
-	Origin    string          `json:"origin"`
-	JSONPath  string          `json:"json_path"`
-	Declared  bool            `json:"declared"`
-	Types     json.RawMessage `json:"types"`
-	NullShare *json.Number    `json:"null_share"`
-	FirstRun  string          `json:"first_run"`
-	LastRun   string          `json:"last_run"`
-	Comment   string          `json:"comment"`
-}
+// What a version's tables are made of.
+type (
+	tableInfo  = report.Table
+	columnInfo = report.Column
+)
 
 func (a *app) schemaCommand() *cobra.Command {
 	var asJSON, diff bool
@@ -64,7 +43,7 @@ With --diff, what changed since the version before.`,
 			if err != nil {
 				return err
 			}
-			tables, err := readSchema(cmd.Context(), v)
+			tables, err := report.Tables(cmd.Context(), v)
 			if err != nil {
 				return err
 			}
@@ -93,63 +72,6 @@ func oneTable(tables []tableInfo, name string) ([]tableInfo, error) {
 	return nil, &cli.UsageError{Message: fmt.Sprintf("table %q: there is no such table", name), Advice: []string{"rollcall schema lists them"}}
 }
 
-// The columns that there are, with what _columns knows of them.
-const schemaQuery = `
-SELECT t.table_name, coalesce(t.comment, ''), c.column_name, c.data_type, coalesce(k.origin, ''), coalesce(k.json_path, ''), coalesce(k.declared, true),
-	coalesce(k.types, []), k.null_share, coalesce(k.first_run, ''), coalesce(k.last_run, ''), coalesce(c.comment, '')
-FROM duckdb_columns() c
-JOIN duckdb_tables() t USING (database_name, schema_name, table_name)
-LEFT JOIN _columns k ON k.table_name = c.table_name AND k.column_name = c.column_name
-WHERE c.database_name = current_database() AND c.schema_name = 'main'
-ORDER BY c.table_name, c.column_index`
-
-func readSchema(ctx context.Context, v publish.Version) (tables []tableInfo, err error) {
-	r, err := duckdb.OpenReader(ctx, v.Database(), duckdb.ReaderOptions{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	rows, err := r.Query(ctx, schemaQuery)
-	if err != nil {
-		return nil, fmt.Errorf("read the schema: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		row := rows.Row()
-		name := row[0].Text
-		if len(tables) == 0 || tables[len(tables)-1].Name != name {
-			tables = append(tables, tableInfo{Name: name, Comment: row[1].Text, Rows: rowsOf(v, name)})
-		}
-		t := &tables[len(tables)-1]
-		t.Columns = append(t.Columns, column(row[2:]))
-	}
-	slices.SortStableFunc(tables, func(a, b tableInfo) int { return place(v, a.Name) - place(v, b.Name) })
-	return tables, rows.Err()
-}
-
-// place is where the version's manifest, which keeps the order of the documentation, has a table.
-func place(v publish.Version, name string) int {
-	return slices.IndexFunc(v.Manifest.Tables, func(t publish.TableEntry) bool { return t.Name == name })
-}
-
-// column reads a row of schemaQuery from the column's name on.
-func column(row []duckdb.Value) columnInfo {
-	c := columnInfo{Name: row[0].Text, Type: row[1].Text, Origin: row[2].Text, JSONPath: row[3].Text, Declared: row[4].Text == "true",
-		Types: json.RawMessage(row[5].Text), FirstRun: row[7].Text, LastRun: row[8].Text, Comment: row[9].Text}
-	if !row[6].Null {
-		n := json.Number(row[6].Text)
-		c.NullShare = &n
-	}
-	return c
-}
-
-func rowsOf(v publish.Version, name string) int64 {
-	if i := place(v, name); i >= 0 {
-		return v.Manifest.Tables[i].Rows
-	}
-	return 0
-}
-
 func (a *app) printSchema(v publish.Version, tables []tableInfo, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(struct {
@@ -175,24 +97,7 @@ func columnsTable(columns []columnInfo) string {
 	t.AppendHeader(table.Row{"column", "type", "from", "path", "NULL", "what it is"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "NULL", Align: text.AlignRight, AlignHeader: text.AlignRight}})
 	for _, c := range columns {
-		t.AppendRow(table.Row{c.Name, c.Type, c.Origin, c.JSONPath, percent(c.NullShare), c.Comment})
+		t.AppendRow(table.Row{c.Name, c.Type, c.Origin, c.JSONPath, report.Percent(c.NullShare), c.Comment})
 	}
 	return t.Render()
-}
-
-// percent writes a share of 0 to 1; one that is neither is never shown as 0 % or 100 %.
-func percent(share *json.Number) string {
-	if share == nil {
-		return ""
-	}
-	f, err := strconv.ParseFloat(share.String(), 64)
-	switch {
-	case err != nil:
-		return ""
-	case f > 0 && f < 0.01:
-		return "<1 %"
-	case f > 0.99 && f < 1:
-		return ">99 %"
-	}
-	return fmt.Sprintf("%.0f %%", f*100)
 }

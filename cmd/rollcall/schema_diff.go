@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/report"
 	"github.com/rollcall-data/rollcall/load/publish"
 )
 
@@ -32,7 +33,7 @@ func (a *app) schemaDiff(ctx context.Context, wh *publish.Warehouse, v publish.V
 		if err != nil {
 			return err
 		}
-		before, err := readSchema(ctx, earlier)
+		before, err := report.Tables(ctx, earlier)
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/status"
 	"github.com/rollcall-data/rollcall/extract/sandbox"
 	"github.com/rollcall-data/rollcall/load/publish"
 )
@@ -23,6 +24,9 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output within the scripts")
 
 func TestMain(m *testing.M) {
+	if code, is := status.Worker(); is {
+		os.Exit(code)
+	}
 	testscript.Main(m, map[string]func(){"rollcall": main})
 }
 

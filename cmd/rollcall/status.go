@@ -14,18 +14,28 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var open bool
+	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupOperate,
 		Short:   "One screen: certified or not, age, users",
 		Long: `One screen about the warehouse: the current version, whether it is certified and how that is
-known, its age, its users, how old their models are, and how the last run ended.`,
-		Example: `  rollcall status`,
-		Args:    atMost(0, "rollcall status"),
+known, its age, its users, how old their models are, and how the last run ended.
+
+With --open, the same as a page in a browser, with charts, runs, the schema and a box for
+read-only SQL: served to this machine alone, on a free port, until it is interrupted. The address
+is printed; so is the token that opens the SQL box, which is a new one each time. The daemon,
+rollcall schedule, serves the same page.`,
+		Example: `  rollcall status
+  rollcall status --open`,
+		Args: atMost(0, "rollcall status"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load(cmd)
 			if err != nil {
 				return err
+			}
+			if open {
+				return a.openStatus(cmd.Context(), c)
 			}
 			wh := publish.Open(c.Warehouse)
 			v, err := wh.Current()
@@ -40,6 +50,8 @@ known, its age, its users, how old their models are, and how the last run ended.
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&open, "open", false, "serve it as a page to this machine, and open that in a browser")
+	return cmd
 }
 
 func statusText(wh *publish.Warehouse, v publish.Version, now time.Time) (string, error) {

@@ -37,6 +37,7 @@ type session struct {
 	token      extract.Secret // "" : none
 	generation int
 	renewAt    time.Time // zero: when it is refused
+	expires    time.Time // as the API says it; zero where it does not
 	refused    error     // the key is, for good
 	flight     *flight   // the sign-in under way
 }
@@ -93,6 +94,17 @@ func (k *KeyAuth) Authorize(ctx context.Context, c *extract.Client, org string, 
 	}
 }
 
+// Expires is when the token for org expires, as the API says it; false where there is none, or where it does not say. Tokens are renewed before.
+func (k *KeyAuth) Expires(org string) (time.Time, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.orgs[org]
+	if s == nil || s.token == "" {
+		return time.Time{}, false
+	}
+	return s.expires, !s.expires.IsZero()
+}
+
 // fly signs in and ends the flight.
 func (k *KeyAuth) fly(ctx context.Context, c *extract.Client, org string, s *session, f *flight) {
 	t, err := k.signIn(ctx, c, org)
@@ -103,7 +115,7 @@ func (k *KeyAuth) fly(ctx context.Context, c *extract.Client, org string, s *ses
 	var refused *extract.RefusedError
 	switch {
 	case err == nil:
-		s.token, s.renewAt = t.token, t.renewAt
+		s.token, s.renewAt, s.expires = t.token, t.renewAt, t.expires
 		s.generation++
 	case errors.As(err, &refused):
 		s.refused = err
@@ -124,6 +136,7 @@ func (k *KeyAuth) Refused(org string, generation int) bool {
 type token struct {
 	token   extract.Secret
 	renewAt time.Time
+	expires time.Time
 }
 
 // signIn exchanges the key (api/amigo.md §1.3).
@@ -160,6 +173,7 @@ func decodeToken(body []byte, now time.Time) (token, error) {
 	}
 	t := token{token: answer.IDToken}
 	if expires, err := time.Parse(time.RFC3339, answer.ExpiresAt); err == nil {
+		t.expires = expires.UTC()
 		if life := expires.Sub(now); life > 0 {
 			t.renewAt = now.Add(life - min(5*time.Minute, life/5))
 		}

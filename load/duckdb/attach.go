@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/marcboeker/go-duckdb"
@@ -11,9 +13,10 @@ import (
 	"github.com/rollcall-data/rollcall/schema"
 )
 
-// Settings bound what DuckDB may use; zero values leave its defaults.
+// Settings bound what DuckDB may use. Zero values leave it what each use needs, and reading takes a thread a processor.
 type Settings struct {
 	MemoryLimit string // as DuckDB writes it: 800MB
+	Threads     int    // for reading; writing takes one
 }
 
 // attached is the name that the file has in the statements of a Writer or Verifier. The file does not know it.
@@ -24,6 +27,22 @@ const attached = "version"
 // hung (duckdb/duckdb#15583, duckdb/duckdb#17214). One thread merges nothing. It costs no CPU time, and the writer of Parquet keeps the
 // other processors busy.
 const oneThread = "threads=1"
+
+// DuckDB holds up to two blocks of 256 KiB of each column that is being written, of all tables at once. Where that does not fit, it fails rather
+// than use the disk.
+const (
+	leastMemory     = 96  // MiB
+	memoryOfAColumn = 768 // KiB
+)
+
+// writingMemory is what it takes to write these tables.
+func writingMemory(tables []schema.Table) string {
+	columns := 0
+	for _, t := range tables {
+		columns += len(t.Columns)
+	}
+	return fmt.Sprintf("%dMiB", leastMemory+columns*memoryOfAColumn/1024)
+}
 
 // attach makes connections to the database file at path. The driver takes a path for a part of a URL, so that one with % or # in it would be
 // misread: the file is attached to a database in memory instead. A question mark is beyond DuckDB: it would look for the write-ahead log
@@ -37,10 +56,14 @@ func attach(ctx context.Context, path string, readOnly bool, s Settings) (*duckd
 		options = append(options, "memory_limit="+s.MemoryLimit)
 	}
 	spill, mode := path+".tmp", ""
+	switch {
+	case !readOnly:
+		options = append(options, oneThread)
+	case s.Threads > 0:
+		options = append(options, "threads="+strconv.Itoa(s.Threads))
+	}
 	if readOnly { // nothing is written beside a published file
 		spill, mode = "", " (READ_ONLY)"
-	} else {
-		options = append(options, oneThread)
 	}
 	statements := []string{
 		"SET temp_directory = " + schema.Literal(spill),

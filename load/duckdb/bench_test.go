@@ -49,7 +49,7 @@ func BenchmarkDigest(b *testing.B) {
 	batches, size := batchtest.Batches(benchBatches, benchRows)
 	path := filepath.Join(b.TempDir(), "users.duckdb")
 	writeUsers(b, path, batches)
-	v, err := OpenVerifier(b.Context(), path)
+	v, err := OpenVerifier(b.Context(), path, Settings{})
 	if err != nil {
 		b.Fatal(err)
 	}

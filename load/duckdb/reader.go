@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/marcboeker/go-duckdb"
@@ -15,8 +16,9 @@ import (
 	"github.com/rollcall-data/rollcall/schema"
 )
 
-// readerMemory is the default bound of a Reader: beyond it DuckDB spills to a private folder.
-const readerMemory = "1GB"
+// readerMemory is the default bound of a Reader: beyond it DuckDB spills to a private folder. It is this large for the sake of long texts, each of which
+// counts for far more than it takes, see longStrings.
+const readerMemory = "4GB"
 
 // catalog is the name under which a Reader attaches the file: what a SQL client that opens users.duckdb calls it.
 const catalog = "users"
@@ -27,6 +29,13 @@ type ReaderOptions struct {
 	// AllowExternal lets SQL read and write files, attach databases, load extensions that are installed and change settings. Without it
 	// the configuration is locked: SQL sees the tables of the file and nothing else.
 	AllowExternal bool
+	// SpillLimit bounds what is put on the disk where a query needs more memory than it may have, as DuckDB writes it: 2GB. Empty: the disk does.
+	SpillLimit string
+	// MaxRows is how many rows Collect and ExportParquet may make: a result of more is ErrTooManyRows. 0: any number. What AllowExternal lets through
+	// is not counted.
+	MaxRows int64
+
+	collectInto string // a new file, which one statement writes its rows to; empty: none
 }
 
 // Reader answers SQL over one published file, which it cannot change. It holds one connection and is not safe for concurrent use.
@@ -74,7 +83,14 @@ func (o ReaderOptions) boot() []string {
 	if memory == "" {
 		memory = readerMemory
 	}
-	return []string{"autoinstall_known_extensions=false", "autoload_known_extensions=false", "memory_limit=" + memory}
+	out := []string{"autoinstall_known_extensions=false", "autoload_known_extensions=false", "memory_limit=" + memory}
+	switch {
+	case o.collectInto != "":
+		out = append(out, oneThread)
+	case o.Threads > 0:
+		out = append(out, "threads="+strconv.Itoa(o.Threads))
+	}
+	return out
 }
 
 // session attaches the file, then shuts the doors behind it. Without a folder of its own DuckDB would spill beside the file.
@@ -86,6 +102,12 @@ func (o ReaderOptions) session(path, spill string) []string {
 		"SET temp_directory = " + schema.Literal(spill),
 		"ATTACH " + schema.Literal(path) + " AS " + catalog + " (READ_ONLY)",
 		"USE " + catalog,
+	}
+	if o.SpillLimit != "" {
+		out = append(out, "SET max_temp_directory_size = "+schema.Literal(o.SpillLimit))
+	}
+	if o.collectInto != "" {
+		out = append(out, "ATTACH "+schema.Literal(o.collectInto)+" AS "+collection)
 	}
 	if !o.AllowExternal {
 		out = append(out, "SET enable_external_access = false", "SET lock_configuration = true")

@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,12 +10,35 @@ import (
 )
 
 // ExportParquet writes the rows of one SELECT over the database file at path to a Parquet file (zstd), replacing what is in it. JSON
-// columns are strings in it: some readers make bytes of Parquet's JSON type. The file's durability is the caller's.
+// columns are strings in it: some readers make bytes of Parquet's JSON type. The file's durability is the
+// caller's.
 //
-// The SQL can touch files no more than a Reader's: it is first bound by one that has no access, where whatever names a file fails, and
-// only then run inside a COPY.
+// The SQL can touch files no more than a Reader's. A COPY needs to, and SQL that is bound within one can tell (current_setting, query): so the
+// rows are collected first, by a Reader that has no access.
 func ExportParquet(ctx context.Context, path, query, file string, o ReaderOptions) (err error) {
-	statement, columns, err := bindOne(ctx, path, query, o)
+	if o.AllowExternal {
+		return exportFreely(ctx, path, query, file, o)
+	}
+	c, err := collect(ctx, path, query, false, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return c.parquet(ctx, file)
+}
+
+// exportFreely runs SQL that may touch files anyway, within a COPY.
+func exportFreely(ctx context.Context, path, query, file string, o ReaderOptions) (err error) {
+	statement, err := one(query)
+	if err != nil {
+		return err
+	}
+	r, err := OpenReader(ctx, path, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	columns, err := r.describe(ctx, statement)
 	if err != nil {
 		return err
 	}
@@ -26,39 +50,13 @@ func ExportParquet(ctx context.Context, path, query, file string, o ReaderOption
 		}
 		exprs[i] += " AS " + schema.Quote(c.Name)
 	}
-	o.AllowExternal = true
-	r, err := OpenReader(ctx, path, o)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closeErr := r.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	copying := fmt.Sprintf("COPY (SELECT %s FROM (\n%s\n)) TO %s (FORMAT PARQUET, COMPRESSION ZSTD, USE_TMP_FILE false)",
-		strings.Join(exprs, ", "), statement, schema.Literal(file))
-	if _, err := r.conn.ExecContext(ctx, copying); err != nil {
+	if _, err := r.conn.ExecContext(ctx, copyTo("SELECT "+strings.Join(exprs, ", ")+" FROM (\n"+statement+"\n)", file)); err != nil {
 		return sqlError(ctx, err, wrapLines)
 	}
 	return nil
 }
 
-// bindOne checks the SQL within the bounds of o and gives its one statement and the columns.
-func bindOne(ctx context.Context, path, query string, o ReaderOptions) (statement string, columns []Column, err error) {
-	statements := splitStatements(query)
-	if len(statements) != 1 {
-		return "", nil, &SQLError{Message: fmt.Sprintf("Parquet takes one SELECT; there are %d statements", len(statements))}
-	}
-	r, err := OpenReader(ctx, path, o)
-	if err != nil {
-		return "", nil, err
-	}
-	defer func() {
-		if closeErr := r.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	columns, err = r.describe(ctx, statements[0])
-	return statements[0], columns, err
+// copyTo writes what a SELECT gives to a Parquet file.
+func copyTo(query, file string) string {
+	return fmt.Sprintf("COPY (%s) TO %s (FORMAT PARQUET, COMPRESSION ZSTD, USE_TMP_FILE false)", query, schema.Literal(file))
 }

@@ -118,13 +118,17 @@ const wrapLines = 1
 func asText(columns []Column, statement string) string {
 	exprs := make([]string, len(columns))
 	for i, c := range columns {
-		expr := fmt.Sprintf("CAST(#%d AS VARCHAR)", i+1)
-		if c.Kind == Nested {
-			expr = fmt.Sprintf("CAST(to_json(#%d::%s) AS VARCHAR)", i+1, jsonSafe(c.Type))
-		}
-		exprs[i] = expr + " AS " + schema.Quote(c.Name)
+		exprs[i] = textOf(i, c) + " AS " + schema.Quote(c.Name)
 	}
 	return "SELECT " + strings.Join(exprs, ", ") + " FROM (\n" + statement + "\n)"
+}
+
+// textOf is the column at this place, from 0, as text.
+func textOf(i int, c Column) string {
+	if c.Kind == Nested {
+		return fmt.Sprintf("CAST(to_json(#%d::%s) AS VARCHAR)", i+1, jsonSafe(c.Type))
+	}
+	return fmt.Sprintf("CAST(#%d AS VARCHAR)", i+1)
 }
 
 var inexact = regexp.MustCompile(`"(?:[^"]|"")*"|'(?:[^']|'')*'|\b(?:U?HUGEINT|VARINT|DECIMAL\(\d+,\d+\))`)

@@ -1,27 +1,41 @@
 package duckdb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/marcboeker/go-duckdb"
+
 	"github.com/rollcall-data/rollcall/schema"
 )
 
 // Verifier reads a finished file back over a connection of its own, to compare it with other files.
 type Verifier struct {
-	db *sql.DB
+	db   *sql.DB
+	more bool // memory may be given it
 }
 
+// DuckDB before 1.2 takes a block of 256 KiB for every text of more than 4 KiB that it reads, 2,048 a column and thread at a time. It touches little of
+// them, but they count: a table of long texts cannot be read under a limit that bounds what it keeps of a file in memory. So there is such a limit
+// first, and where that is not enough, one that no table meets.
+const (
+	shortStrings = "512MB"
+	longStrings  = "256GB"
+)
+
 // OpenVerifier opens the file at path read-only.
-func OpenVerifier(ctx context.Context, path string) (*Verifier, error) {
-	c, err := attach(ctx, path, true, Settings{})
+func OpenVerifier(ctx context.Context, path string, s Settings) (*Verifier, error) {
+	more := s.MemoryLimit == ""
+	s.MemoryLimit = cmp.Or(s.MemoryLimit, shortStrings)
+	c, err := attach(ctx, path, true, s)
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{db: sql.OpenDB(c)}
+	v := &Verifier{db: sql.OpenDB(c), more: more}
 	if err := v.db.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -71,6 +85,13 @@ func (v *Verifier) Digest(ctx context.Context, relation string, columns ...strin
 	var d Digest
 	q := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(%s)::HUGEINT), 0)::VARCHAR FROM %s", strings.Join(exact, ", "), relation)
 	err = v.db.QueryRowContext(ctx, q).Scan(&d.Rows, &d.Sum)
+	if full := new(duckdb.Error); v.more && errors.As(err, &full) && full.Type == duckdb.ErrorTypeOutOfMemory {
+		v.more = false
+		if _, err := v.db.ExecContext(ctx, "SET memory_limit = "+schema.Literal(longStrings)); err != nil {
+			return Digest{}, err
+		}
+		return v.Digest(ctx, relation, columns...)
+	}
 	return d, err
 }
 

@@ -14,7 +14,7 @@ import (
 
 func verifier(t *testing.T, path string) *Verifier {
 	t.Helper()
-	v, err := OpenVerifier(t.Context(), path)
+	v, err := OpenVerifier(t.Context(), path, Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestDigestOfParquet(t *testing.T) {
 
 func TestVerifierOpensOnlyWhatIsThere(t *testing.T) {
 	path := newPath(t)
-	if _, err := OpenVerifier(t.Context(), path); err == nil {
+	if _, err := OpenVerifier(t.Context(), path, Settings{}); err == nil {
 		t.Error("opened a file that is not there")
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
@@ -133,7 +133,7 @@ func TestVerifierOpensOnlyWhatIsThere(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Repeat("no database", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenVerifier(t.Context(), path); err == nil {
+	if _, err := OpenVerifier(t.Context(), path, Settings{}); err == nil {
 		t.Error("opened a file that is no database")
 	}
 }
@@ -150,7 +150,7 @@ func TestVerifierChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := OpenVerifier(t.Context(), path)
+	v, err := OpenVerifier(t.Context(), path, Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

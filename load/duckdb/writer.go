@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -71,6 +72,9 @@ func Amend(ctx context.Context, path string, tables []schema.Table, keep []strin
 }
 
 func (w *Writer) open(ctx context.Context, tables []schema.Table, keep []string, s Settings) error {
+	if keep == nil { // amending has DuckDB read what it wrote, which may take as much as longStrings says
+		s.MemoryLimit = cmp.Or(s.MemoryLimit, writingMemory(tables))
+	}
 	var err error
 	if w.connector, err = attach(ctx, w.path, false, s); err != nil {
 		return err

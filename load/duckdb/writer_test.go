@@ -456,7 +456,7 @@ func TestNothingIsCompletedAfterAFailure(t *testing.T) {
 			if err := w.Close(t.Context()); err == nil {
 				t.Error("closed as if nothing was missing")
 			}
-			if v, err := OpenVerifier(t.Context(), path); err == nil {
+			if v, err := OpenVerifier(t.Context(), path, Settings{}); err == nil {
 				if columns, err := v.Columns(t.Context(), "numbers"); err == nil {
 					t.Errorf("the file has the table %q", columns)
 				}
@@ -482,7 +482,7 @@ func TestACancelledCloseLeavesNothing(t *testing.T) {
 	if err := w.Close(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("%v", err)
 	}
-	if v, err := OpenVerifier(t.Context(), path); err == nil {
+	if v, err := OpenVerifier(t.Context(), path, Settings{}); err == nil {
 		if _, err := v.Columns(t.Context(), "numbers"); err == nil {
 			t.Error("the file has its table")
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 )
 
-const readBatch = 8192
+const readBatch = 2048
 
 // Reader streams a table's rows from its parts, in the order they were written. It is not safe for concurrent use.
 type Reader struct {
@@ -64,7 +64,7 @@ func Parts(dir string) ([]string, error) {
 	return parts, nil
 }
 
-// Next is the next batch: 8,192 rows, fewer at the end of a part, with the columns in the file's order; io.EOF after the last. A part that
+// Next is the next batch: 2,048 rows, fewer at the end of a part, with the columns in the file's order; io.EOF after the last. A part that
 // does not have the rows that it says it has is an error. The batch belongs to the reader until the next call; who keeps it longer retains it.
 func (r *Reader) Next(ctx context.Context) (arrow.Record, error) {
 	for {

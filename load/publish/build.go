@@ -33,8 +33,11 @@ type Building struct {
 	tables []schema.Table
 	base   *Version // nil: the version is built whole
 	kept   []string // the tables that keep the rows of the base in the database
-	rows   map[string]int64
-	nulls  map[string][]int64
+
+	settings duckdb.Settings
+
+	rows  map[string]int64
+	nulls map[string][]int64
 
 	db      *duckdb.Writer
 	parts   map[string]*parquet.Writer
@@ -58,7 +61,7 @@ func (w *Warehouse) begin(ctx context.Context, b *Building, mem memory.Allocator
 	if err := w.sweep(); err != nil {
 		return nil, err
 	}
-	b.dir = filepath.Join(w.dir, versionsName, buildPrefix+b.run)
+	b.dir, b.settings = filepath.Join(w.dir, versionsName, buildPrefix+b.run), s
 	b.rows, b.nulls = map[string]int64{}, map[string][]int64{}
 	b.parts, b.files = map[string]*parquet.Writer{}, map[string]parquet.Part{}
 	for _, t := range b.tables {
@@ -231,7 +234,7 @@ func (b *Building) Publish(ctx context.Context, d Details) (Version, error) {
 		return Version{}, err
 	}
 	expected := b.entries()
-	if err := compareTables(ctx, b.dir, expected); err != nil {
+	if err := compareTables(ctx, b.dir, expected, b.settings); err != nil {
 		return Version{}, err
 	}
 	if d.Check != nil {

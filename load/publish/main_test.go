@@ -48,7 +48,7 @@ func play(args []string) error {
 		}
 		return untilStdinCloses()
 	case "open":
-		v, err := duckdb.OpenVerifier(context.Background(), args[1])
+		v, err := duckdb.OpenVerifier(context.Background(), args[1], duckdb.Settings{})
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func (v Version) Verify(ctx context.Context) error {
 	if err := v.Intact(); err != nil {
 		return err
 	}
-	return compareTables(ctx, v.Dir, v.Manifest.Tables)
+	return compareTables(ctx, v.Dir, v.Manifest.Tables, duckdb.Settings{})
 }
 
 // Intact checks that a version's files are those that were published, by size and SHA-256, without reading the tables.
@@ -71,8 +71,8 @@ func (v Version) Intact() error {
 }
 
 // compareTables reads a version back: each table in DuckDB must have the rows expected, and its Parquet files the same ones.
-func compareTables(ctx context.Context, dir string, tables []TableEntry) error {
-	r, err := duckdb.OpenVerifier(ctx, filepath.Join(dir, databaseName))
+func compareTables(ctx context.Context, dir string, tables []TableEntry, s duckdb.Settings) error {
+	r, err := duckdb.OpenVerifier(ctx, filepath.Join(dir, databaseName), s)
 	if err != nil {
 		return &DifferenceError{File: databaseName, What: err.Error()}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -110,6 +111,38 @@ func TestTheFirstSignalCancelsTheSecondAborts(t *testing.T) {
 			t.Errorf("%s: aborted with %d", sig, code)
 		}
 		stop()
+	}
+}
+
+func TestACommandThatDrainsHasASignalMore(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	aborted := make(chan int, 1)
+	messages := &notices{got: make(chan struct{}, 4)}
+	ctx, stop := Interruptible(context.Background(), messages, func(code int) { aborted <- code })
+	defer stop()
+	var killed atomic.Bool
+	drain := Draining(ctx, func() { killed.Store(true) })
+	send := func() {
+		t.Helper()
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	<-drain
+	<-messages.got
+	if ctx.Err() != nil {
+		t.Error("the first signal interrupts")
+	}
+	send()
+	<-ctx.Done()
+	<-messages.got
+	if !errors.Is(context.Cause(ctx), ErrInterrupted) || killed.Load() {
+		t.Errorf("cause %v, killed %t", context.Cause(ctx), killed.Load())
+	}
+	send()
+	if code := <-aborted; code != ExitInterrupted || !killed.Load() {
+		t.Errorf("aborted with %d, killed %t", code, killed.Load())
 	}
 }
 

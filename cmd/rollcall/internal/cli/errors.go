@@ -66,5 +66,6 @@ var systemHints = []struct {
 	{syscall.EROFS, "the file system is read-only; name a folder that can be written to with --warehouse"},
 	{syscall.EACCES, "run as the user who owns the warehouse, or name another folder with --warehouse"},
 	{syscall.EPERM, "run as the user who owns the warehouse, or name another folder with --warehouse"},
+	{syscall.EADDRINUSE, "another program listens there, perhaps another rollcall schedule; schedule.listen names another address, or off"},
 	{syscall.EMFILE, "raise the limit of open files (ulimit -n)"},
 }

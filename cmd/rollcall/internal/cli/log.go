@@ -22,11 +22,15 @@ func NewLogger(to Stream, level, format string) zerolog.Logger {
 	if err != nil {
 		l = zerolog.InfoLevel
 	}
-	var w io.Writer = to
+	return zerolog.New(LogWriter(to, format)).Level(l).With().Timestamp().Logger()
+}
+
+// LogWriter is what the logger of that format writes to: it takes lines that are JSON objects, as the logger of a process that logs JSON wrote them.
+func LogWriter(to Stream, format string) io.Writer {
 	if format == "console" || format == "auto" && to.Terminal {
-		w = zerolog.ConsoleWriter{Out: to, NoColor: !to.Color, TimeFormat: time.TimeOnly}
+		return zerolog.ConsoleWriter{Out: to, NoColor: !to.Color, TimeFormat: time.TimeOnly}
 	}
-	return zerolog.New(w).Level(l).With().Timestamp().Logger()
+	return to
 }
 
 // WantsColor follows the convention of NO_COLOR (set, and not empty) and of dumb terminals.

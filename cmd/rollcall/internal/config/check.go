@@ -1,11 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -44,6 +46,35 @@ func checkOrg(org string) error {
 		return errors.New("is no organization")
 	}
 	return nil
+}
+
+// leastMemory is what DuckDB needs for rows of some megabytes, in bytes.
+const leastMemory = 64 << 20
+
+// checkMemory takes an amount of memory as DuckDB writes it, or auto.
+func checkMemory(m string) error {
+	if m == "auto" {
+		return nil
+	}
+	units := []struct {
+		suffix string
+		bytes  float64
+	}{{"MiB", 1 << 20}, {"GiB", 1 << 30}, {"MB", 1e6}, {"GB", 1e9}}
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(m, u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 32)
+		if err != nil {
+			break
+		}
+		if float64(n)*u.bytes < leastMemory {
+			return errors.New("is less than 64MiB")
+		}
+		return nil
+	}
+	return errors.New("is neither auto nor an amount of memory such as 800MB")
 }
 
 func checkGroup(g string) error {
@@ -92,10 +123,10 @@ func (c *Config) validate() error {
 	if c.SQLColumns == SQLColumnsOn && c.Source != Amigo {
 		return c.fieldError("sql_columns", "is about source: amigo, and the source is "+string(c.Source))
 	}
-	if err := c.validatePublish(); err != nil {
+	if _, err := c.Times(); err != nil {
 		return err
 	}
-	return c.validateJournal()
+	return cmp.Or(c.validatePublish(), c.validateNotify(), c.validateJournal())
 }
 
 // RequireSource says whether there is somebody to ask: Amigo needs an organization.

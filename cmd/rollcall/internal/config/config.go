@@ -96,10 +96,16 @@ type Config struct {
 	JournalRecipients []string      // age1…, whom an encrypted journal is written for
 	ShareGroup        string        // group that may read versions; empty: nobody but the owner
 
+	DuckDB DuckDB // what a run lets DuckDB use
+
 	Publish          string // s3://BUCKET/PREFIX that each version is copied to; empty: nowhere
 	PublishEndpoint  string // of an S3-compatible server; empty: as the AWS configuration says
 	PublishRegion    string // of the bucket; empty: as the AWS configuration says
 	PublishPathStyle bool   // the bucket is in the path of requests, not in the host's name
+
+	Schedule    Schedule
+	MetricsFile string // that a run writes its metrics to; empty: none
+	Notify      Notify
 
 	LogLevel  string // debug, info, warn or error
 	LogFormat string // auto, console or json
@@ -114,6 +120,12 @@ type Config struct {
 
 	file    string // path of the file read; empty: none
 	origins map[string]Origin
+}
+
+// DuckDB is what a run lets DuckDB use.
+type DuckDB struct {
+	Memory  string // as DuckDB writes it, or auto
+	Threads int    // for reading a version back; 0: one a processor
 }
 
 // Default is the configuration without file, environment and flags. Its BaseURL is empty: Load knows the source.
@@ -135,6 +147,9 @@ func Default() *Config {
 		KeepFor:          time.Hour,
 		KeepJournal:      168 * time.Hour,
 		Journal:          JournalPlain,
+		DuckDB:           DuckDB{Memory: "auto"},
+		Schedule:         defaultSchedule(),
+		Notify:           Notify{Email: Email{TLS: MailStartTLS}},
 		LogLevel:         "info",
 		LogFormat:        "auto",
 		origins:          map[string]Origin{},

@@ -82,6 +82,8 @@ func placeholder(k Key) string {
 		return "n|auto|none"
 	case "max_delete_percent":
 		return "percent"
+	case "metrics_file":
+		return "file"
 	case "model_budget", "model_max_age":
 		return "duration"
 	case "org":

@@ -17,6 +17,7 @@ type Scope uint8
 const (
 	EveryCommand   Scope = iota // a flag of every command
 	SourceCommands              // a flag of sync, backfill, plan and doctor
+	RunCommands                 // a flag of sync, backfill and schedule
 	FileOnly                    // no flag: file and environment
 	Secret                      // no flag, and the file may only say where it is
 )
@@ -113,6 +114,11 @@ var keys = []Key{
 	{Name: "share_group", Scope: FileOnly, Usage: "group that may read versions",
 		field: text(func(c *Config) *string { return &c.ShareGroup }, checkGroup)},
 
+	{Name: "duckdb.memory", Scope: FileOnly, Usage: "memory that DuckDB may use for a version that is built or read back: auto (what the columns ask for), or an amount such as 800MB or 2GB",
+		field: text(func(c *Config) *string { return &c.DuckDB.Memory }, checkMemory)},
+	{Name: "duckdb.threads", Scope: FileOnly, Usage: "threads that DuckDB may read a version back with; 0: one a processor (it writes with one)",
+		field: integer(func(c *Config) *int { return &c.DuckDB.Threads }, 0, 256)},
+
 	{Name: "publish", Scope: FileOnly, Usage: "s3://BUCKET/PREFIX that each version is copied to; credentials are those of the AWS configuration",
 		field: text(func(c *Config) *string { return &c.Publish }, checkPublish)},
 	{Name: "publish_endpoint", Scope: FileOnly, Usage: "address of an S3-compatible server: https, or http to this machine (default: as AWS_ENDPOINT_URL_S3 or the AWS configuration says)",
@@ -121,6 +127,48 @@ var keys = []Key{
 		field: text(func(c *Config) *string { return &c.PublishRegion }, checkRegion)},
 	{Name: "publish_path_style", Scope: FileOnly, Usage: "name the bucket in the path of requests, not in the host's name, as most S3-compatible servers want it",
 		field: boolean(func(c *Config) *bool { return &c.PublishPathStyle })},
+
+	{Name: "schedule.cron", Scope: FileOnly, Usage: "when `rollcall schedule` runs a sync: minute, hour, day of the month, month, day of the week, or @daily and the like",
+		field: text(func(c *Config) *string { return &c.Schedule.Cron }, checkCron)},
+	{Name: "schedule.time_zone", Scope: FileOnly, Usage: "time zone of schedule.cron: UTC, Local (the machine's) or a name such as Europe/Berlin",
+		field: text(func(c *Config) *string { return &c.Schedule.TimeZone }, checkTimeZone)},
+	{Name: "schedule.jitter", Scope: FileOnly, Usage: "the most by which runs begin later, so that many warehouses do not begin at once; the same every night",
+		field: duration(func(c *Config) *time.Duration { return &c.Schedule.Jitter }, 0)},
+	{Name: "schedule.catch_up", Scope: FileOnly, Usage: "make up, once, for a run that was missed while the daemon or the machine was off",
+		field: boolean(func(c *Config) *bool { return &c.Schedule.CatchUp })},
+	{Name: "schedule.deadline", Scope: FileOnly, Usage: "time after which a run is interrupted, for the next to go on with; 0s: none",
+		field: duration(func(c *Config) *time.Duration { return &c.Schedule.Deadline }, 0)},
+	{Name: "schedule.retries", Scope: FileOnly, Usage: "how often a run that fails is tried again before the next is due: after 5 minutes, then twice as long each time",
+		field: integer(func(c *Config) *int { return &c.Schedule.Retries }, 0, 20)},
+	{Name: "schedule.listen", Scope: FileOnly, Usage: "HOST:PORT on which `rollcall schedule` serves the status page, /metrics and /healthz; off: nowhere",
+		field: text(func(c *Config) *string { return &c.Schedule.Listen }, checkListen)},
+	{Name: "schedule.healthy_within", Scope: FileOnly, Usage: "/healthz fails when the last certified run is older; 0s: however old it is",
+		field: duration(func(c *Config) *time.Duration { return &c.Schedule.HealthyWithin }, 0)},
+	{Name: "schedule.sql_token", Scope: Secret, Usage: "token that opens the status page's read-only SQL box; without one there is no such box",
+		field: secret(func(c *Config) *Credential { return &c.Schedule.SQLToken })},
+
+	{Name: "metrics_file", Scope: RunCommands, Usage: "file that a run writes its metrics to when it ends, for node_exporter's textfile collector: a name that ends in .prom",
+		field: path(func(c *Config) *string { return &c.MetricsFile })},
+	{Name: "notify.on", Scope: FileOnly, Usage: "what is told: failed, uncertified, held, quarantined, recovered (default: all of them)",
+		field: list(func(c *Config) *[]string { return &c.Notify.On }, checkEvent)},
+	{Name: "notify.webhook", Scope: Secret, Usage: "URL that a JSON document is posted to",
+		field: secret(func(c *Config) *Credential { return &c.Notify.Webhook })},
+	{Name: "notify.slack", Scope: Secret, Usage: "URL of an incoming webhook of Slack, or of what understands the same",
+		field: secret(func(c *Config) *Credential { return &c.Notify.Slack })},
+	{Name: "notify.ping", Scope: Secret, Usage: "URL that is fetched when a run ended with certified users, for a service that complains when it is not",
+		field: secret(func(c *Config) *Credential { return &c.Notify.Ping })},
+	{Name: "notify.email.server", Scope: FileOnly, Usage: "HOST:PORT of the mail server",
+		field: text(func(c *Config) *string { return &c.Notify.Email.Server }, checkMailServer)},
+	{Name: "notify.email.tls", Scope: FileOnly, Usage: "how the mail server is spoken to: starttls (as on port 587), implicit (as on port 465), or none (a relay in your own network, without a password)",
+		field: choice(func(c *Config) *MailTLS { return &c.Notify.Email.TLS }, MailStartTLS, MailImplicit, MailPlain)},
+	{Name: "notify.email.from", Scope: FileOnly, Usage: "address that mail comes from",
+		field: text(func(c *Config) *string { return &c.Notify.Email.From }, checkAddress)},
+	{Name: "notify.email.to", Scope: FileOnly, Usage: "addresses that mail goes to",
+		field: list(func(c *Config) *[]string { return &c.Notify.Email.To }, checkAddress)},
+	{Name: "notify.email.username", Scope: Secret, Usage: "user to sign in to the mail server as",
+		field: identifier(func(c *Config) *Credential { return &c.Notify.Email.Username })},
+	{Name: "notify.email.password", Scope: Secret, Usage: "password for the mail server",
+		field: secret(func(c *Config) *Credential { return &c.Notify.Email.Password })},
 
 	{Name: "log_level", Scope: EveryCommand, Usage: "least severe log lines shown",
 		field: choice(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},

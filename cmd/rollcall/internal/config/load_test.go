@@ -24,6 +24,7 @@ func load(t *testing.T, env map[string]string, args ...string) (*Config, error) 
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	AddFlags(flags, EveryCommand)
 	AddFlags(flags, SourceCommands)
+	AddFlags(flags, RunCommands)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +56,15 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 		"warehouse": "./warehouse", "source": "amigo", "base_url": "https://api.amigo.ai", "org": []string{}, "paging": "auto", "page_size": 100,
 		"rpm": "auto", "models": "auto", "model_budget": "4h", "model_max_age": "720h", "max_delete_percent": 5.0, "accept_deletes": false,
 		"allow_empty": false, "memories": false, "sql_columns": "off", "sort_key_immutable": false, "checks.sql": []string{}, "checks.min_users": 0, "checks.max_drop_percent": 100.0, "checks.max_age": "0s",
-		"keep_versions": 7, "keep_for": "1h", "keep_journal": "168h", "share_group": "", "publish": "", "publish_endpoint": "", "publish_region": "", "publish_path_style": false,
+		"keep_versions": 7, "keep_for": "1h", "keep_journal": "168h", "share_group": "", "duckdb.memory": "auto", "duckdb.threads": 0, "publish": "", "publish_endpoint": "", "publish_region": "", "publish_path_style": false,
 		"journal": "plain", "journal_recipients": []string{}, "journal_identity": "",
 		"log_level": "info", "log_format": "auto", "schema.contract": "evolve", "schema.columns": "", "schema.types": "", "schema.paths": []string{},
 		"amigo_api_key": "", "amigo_api_key_id": "", "amigo_user_id": "", "amigo_token": "", "freddy_api_key": "",
 		"pii": []string{}, "pii_key": "",
+		"schedule.cron": "0 2 * * *", "schedule.time_zone": "UTC", "schedule.jitter": "0s", "schedule.catch_up": false, "schedule.deadline": "0s", "schedule.retries": 3,
+		"schedule.listen": "127.0.0.1:9180", "schedule.healthy_within": "0s", "schedule.sql_token": "", "metrics_file": "", "notify.on": []string{}, "notify.webhook": "",
+		"notify.slack": "", "notify.ping": "", "notify.email.server": "", "notify.email.tls": "starttls", "notify.email.from": "", "notify.email.to": []string{},
+		"notify.email.username": "", "notify.email.password": "",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

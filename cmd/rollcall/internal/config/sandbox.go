@@ -17,7 +17,22 @@ func (c *Config) UseSandbox(baseURL, org string, given Credentials) {
 	if c.origins["publish"].Place == FromFile { // it is where the real users go
 		c.Publish, c.origins["publish"] = "", Origin{Place: FromSandbox}
 	}
+	c.MuteForSandbox()
 	if c.origins["rpm"].Place != FromFlag {
 		c.RPM, c.origins["rpm"] = extract.RPMNone, Origin{Place: FromSandbox}
+	}
+}
+
+// MuteForSandbox has nobody told that a run over made-up users went well or badly, but for where the environment or a flag says.
+func (c *Config) MuteForSandbox() {
+	for key, at := range map[string]*Credential{"notify.webhook": &c.Notify.Webhook, "notify.slack": &c.Notify.Slack, "notify.ping": &c.Notify.Ping} {
+		if c.origins[key].Place == FromFile {
+			*at, c.origins[key] = Credential{}, Origin{Place: FromSandbox}
+		}
+	}
+	for key, at := range map[string]*string{"notify.email.server": &c.Notify.Email.Server, "metrics_file": &c.MetricsFile} {
+		if c.origins[key].Place == FromFile {
+			*at, c.origins[key] = "", Origin{Place: FromSandbox}
+		}
 	}
 }

@@ -66,11 +66,13 @@ func yamlText(s string) string {
 	if plainText.MatchString(s) && s != "null" {
 		return s
 	}
-	raw, err := json.Marshal(s)
-	if err != nil {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
 		return strconv.Quote(s)
 	}
-	return string(raw)
+	return strings.TrimSpace(b.String())
 }
 
 // showText is a value as a flag takes it.

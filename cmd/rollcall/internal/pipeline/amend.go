@@ -86,7 +86,8 @@ func (x *decision) untouched() bool {
 	case kept:
 		return true
 	case same:
-		return x.models.from != inAnswer && x.models.state == x.before.State && x.models.at == x.before.ModelsAt && x.models.stats == x.before.StatsAtLast &&
+		models := x.models()
+		return models.from != inAnswer && models.state == x.before.State && models.at == x.before.ModelsAt && models.stats == x.before.StatsAtLast &&
 			x.entry.extras == x.before.ExtrasHash
 	}
 	return false
@@ -102,12 +103,7 @@ func (x *decision) spare() error {
 	if err != nil || row.Org != x.before.Org {
 		return err
 	}
-	if x.models.hash == x.before.ModelsHash {
-		x.there = append(x.there, modelTables...)
-	}
-	if x.entry.extras == x.before.ExtrasHash {
-		x.there = append(x.there, schema.NameVariables)
-	}
+	x.sameModels, x.sameExtra = x.models().hash == x.before.ModelsHash, x.entry.extras == x.before.ExtrasHash
 	return nil
 }
 
@@ -147,7 +143,7 @@ func (b *build) remove() error {
 				}
 			}
 			for _, table := range append([]string{schema.NameUsers}, childTables...) {
-				if !slices.Contains(x.there, table) {
+				if !slices.Contains(x.there(), table) {
 					keys[table] = append(keys[table], keyOf(x.before))
 				}
 			}
@@ -206,7 +202,7 @@ func (b *build) carryChildren(ctx context.Context) error {
 	for _, table := range childTables {
 		keys := map[userKey]bool{}
 		for i := range b.d.list {
-			if x := &b.d.list[i]; x.touched && x.before != nil && !slices.Contains(x.there, table) {
+			if x := &b.d.list[i]; x.touched && x.before != nil && !slices.Contains(x.there(), table) {
 				keys[keyOf(x.before)] = true
 			}
 		}

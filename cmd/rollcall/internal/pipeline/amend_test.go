@@ -78,7 +78,7 @@ func current(t *testing.T, wh *publish.Warehouse, s *Summary) publish.Version {
 
 func digest(t *testing.T, v publish.Version, table string) duckdb.Digest {
 	t.Helper()
-	r, err := duckdb.OpenVerifier(t.Context(), v.Database())
+	r, err := duckdb.OpenVerifier(t.Context(), v.Database(), duckdb.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

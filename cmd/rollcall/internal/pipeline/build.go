@@ -131,7 +131,7 @@ func (b *build) addUser(x *decision, old *transform.Row, before *beforeRows) err
 	if err != nil {
 		return err
 	}
-	if err := b.rowsOf.User(&row, issues, x.there...); err != nil {
+	if err := b.rowsOf.User(&row, issues, x.there()...); err != nil {
 		return err
 	}
 	return b.addVersion(x, &row, old, at)
@@ -143,9 +143,10 @@ func (b *build) row(x *decision, old *transform.Row, at transform.Micros) (trans
 	if err != nil {
 		return row, nil, err
 	}
-	switch x.models.from {
+	models := x.models()
+	switch models.from {
 	case inAnswer:
-		raw, err := b.spill.get(x.entry.model)
+		raw, err := b.spill.get(x.entry.answers().model)
 		if err != nil {
 			return row, nil, err
 		}
@@ -160,7 +161,7 @@ func (b *build) row(x *decision, old *transform.Row, at transform.Micros) (trans
 	case nowhere:
 		row.SetModels(nil, nil)
 	}
-	row.State, row.ModelsAt, row.StatsAtLast, row.LastSeen = x.models.state, x.models.at, x.models.stats, b.dataRun()
+	row.State, row.ModelsAt, row.StatsAtLast, row.LastSeen = models.state, models.at, models.stats, b.dataRun()
 	row.FirstSeen, row.ChangedAt = at, at
 	if old != nil {
 		row.FirstSeen = old.FirstSeen

@@ -153,7 +153,7 @@ func (o *org) complete(e *entry, where extent, row transform.Row, filled []strin
 	if len(filled) == 0 {
 		return
 	}
-	e.columns, e.itemHash, e.extras = where, row.ItemHash, row.ExtrasHash
+	e.answer().columns, e.itemHash, e.extras = where, row.ItemHash, row.ExtrasHash
 	for _, name := range filled {
 		o.filled[name] = true
 	}

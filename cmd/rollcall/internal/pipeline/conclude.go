@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 
 	"github.com/rollcall-data/rollcall/load/duckdb"
 	"github.com/rollcall-data/rollcall/load/publish"
@@ -33,9 +34,6 @@ func (r *run) conclude(ctx context.Context, d *decisions) (*Summary, error) {
 	return s, nil
 }
 
-// buildMemory is what DuckDB may use for a version that is built; beyond it, it spills beside the file.
-const buildMemory = "512MB"
-
 // publish builds a version and makes it current.
 func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	learned := r.prefs.Columns()
@@ -48,7 +46,10 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 	}
 	tables := completedTables(noted(schema.Tables(prefs, r.rules.Memories), r.pii), r.completes(d))
 	amends := r.amends(d, tables)
-	settings := duckdb.Settings{MemoryLimit: buildMemory}
+	settings := duckdb.Settings{Threads: r.cfg.DuckDB.Threads}
+	if r.cfg.DuckDB.Memory != "auto" {
+		settings.MemoryLimit = r.cfg.DuckDB.Memory
+	}
 	var building *publish.Building
 	if amends {
 		building, err = r.wh.Amend(ctx, r.id, r.prior.version, tables, keptTables, r.mem, settings)
@@ -65,6 +66,7 @@ func (r *run) publish(ctx context.Context, d *decisions) (err error) {
 		return err
 	}
 	built()
+	debug.FreeOSMemory() // DuckDB is about to read all of it back, and nothing of what it was built from is needed for that
 	d.settle()
 	d.summary.Published = true
 	d.summary.Version = &r.id

@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,25 +61,13 @@ type target struct {
 
 // connect makes the client and a source for each organization.
 func (r *run) connect() (*extract.Client, []target, error) {
-	o := extract.Options{
-		BaseURL: r.cfg.BaseURL, Hosts: amigo.Hosts(), RPM: r.cfg.RPM, Limits: amigo.Limits(), Offline: r.offline,
-		Concurrency: modelWorkers + 1, Hooks: r.tally.hooks(r),
-	}
-	if r.cfg.Source == config.Freddy {
-		o.Hosts, o.Limits = nil, freddy.Limits()
-	}
+	o := ClientOptions(r.cfg, r.creds)
+	o.Offline, o.Concurrency, o.Hooks = r.offline, modelWorkers+1, r.tally.hooks(r)
 	if r.journal != nil { // a plan has none
 		o.Recorder = r.journal
 	}
-	if !r.offline {
-		switch {
-		case r.cfg.Source == config.Freddy:
-			o.Auth = freddy.Auth(r.creds.FreddyAPIKey)
-		case r.creds.AmigoToken != "":
-			o.Auth = extract.Bearer(r.creds.AmigoToken)
-		default:
-			o.Auth = amigo.NewKeyAuth(amigo.Credentials{Key: r.creds.AmigoAPIKey, KeyID: r.creds.AmigoAPIKeyID, UserID: r.creds.AmigoUserID})
-		}
+	if r.offline {
+		o.Auth = nil
 	}
 	client, err := extract.NewClient(o)
 	if err != nil {
@@ -130,24 +116,7 @@ func (r *run) columnHooks(org string) sweep.Hooks {
 }
 
 // identity is who asks: the user signed in as, or whom a token names.
-func (r *run) identity() string {
-	if r.cfg.Source == config.Freddy {
-		return "API key"
-	}
-	if r.creds.AmigoToken == "" {
-		return r.creds.AmigoUserID
-	}
-	parts := strings.Split(r.creds.AmigoToken.Reveal(), ".")
-	var claims struct {
-		Subject string `json:"sub"`
-	}
-	if len(parts) == 3 {
-		if payload, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil && json.Unmarshal(payload, &claims) == nil && claims.Subject != "" {
-			return claims.Subject
-		}
-	}
-	return "bearer token"
-}
+func (r *run) identity() string { return Identity(r.cfg, r.creds) }
 
 func dialect(p config.Paging) sweep.Dialect {
 	switch p {

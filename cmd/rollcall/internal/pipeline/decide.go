@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rollcall-data/rollcall/schema"
 	"github.com/rollcall-data/rollcall/transform"
 	"github.com/rollcall-data/rollcall/transform/rawjson"
 )
@@ -34,11 +35,23 @@ type decision struct {
 	org    *org                   // nil where the organization was not asked
 	entry  *entry                 // nil where the user was not seen
 	before *transform.Bookkeeping // nil where the version before did not have the user
-	models resolved
+	held   bool                   // models that are forbidden now stay as they were
 
-	// Where the version before is amended: the user's rows are written anew, but for those of these tables.
-	touched bool
-	there   []string
+	// Where the version before is amended: the user's rows are written anew, but for those flattened from what did not change.
+	touched               bool
+	sameModels, sameExtra bool
+}
+
+// there are the tables whose rows of a touched user stay.
+func (x *decision) there() []string {
+	var tables []string
+	if x.sameModels {
+		tables = append(tables, modelTables...)
+	}
+	if x.sameExtra {
+		tables = append(tables, schema.NameVariables)
+	}
+	return tables
 }
 
 // resolved says how a seen user's models are known after this run.
@@ -218,7 +231,7 @@ func (r *run) absent(d *decisions, scope string, o *org, before *transform.Bookk
 
 func (r *run) judge(scope, user string, o *org, before *transform.Bookkeeping) decision {
 	e := o.roster.index[user]
-	out := decision{id: identity{scope, user}, org: o, entry: e, before: before, models: r.resolve(e, before)}
+	out := decision{id: identity{scope, user}, org: o, entry: e, before: before}
 	switch {
 	case before == nil && r.prior.deleted[out.id]:
 		out.what = returned
@@ -226,7 +239,7 @@ func (r *run) judge(scope, user string, o *org, before *transform.Bookkeeping) d
 		out.what = added
 	case e.itemHash != before.ItemHash:
 		out.what = changed
-	case out.models.hash == before.ModelsHash:
+	case out.models().hash == before.ModelsHash:
 		out.what = same
 	case before.ModelsHash == noModels && before.State != transform.Fetched && before.State != transform.Listed:
 		out.what = enriched
@@ -236,21 +249,24 @@ func (r *run) judge(scope, user string, o *org, before *transform.Bookkeeping) d
 	return out
 }
 
-// resolve says where a seen user's models come from: the item, an answer of this run, or the version before.
-func (r *run) resolve(e *entry, before *transform.Bookkeeping) resolved {
+// models says where a seen user's models come from: the item, an answer of this run, or the version before.
+func (x *decision) models() resolved {
+	e, before := x.entry, x.before
+	came := e.answers()
 	switch {
 	case e.listed:
 		return resolved{from: inItem, state: transform.Listed, hash: e.modelsHash}
-	case e.modelState == transform.Fetched:
-		return resolved{from: inAnswer, state: transform.Fetched, hash: e.modelsHash, at: e.modelAt, stats: e.stats}
-	case e.modelState == transform.Forbidden && before == nil:
+	case came.modelState == transform.Fetched:
+		return resolved{from: inAnswer, state: transform.Fetched, hash: e.modelsHash, at: came.modelAt, stats: e.stats}
+	case came.modelState == transform.Forbidden && before == nil:
 		return resolved{state: transform.Forbidden, hash: noModels, stats: e.stats}
 	case before == nil:
 		return resolved{state: transform.Pending, hash: noModels}
 	}
 	out := resolved{from: inPrior, state: before.State, hash: before.ModelsHash, at: before.ModelsAt, stats: before.StatsAtLast}
 	switch {
-	case e.modelState == transform.Forbidden:
+	case x.held:
+	case came.modelState == transform.Forbidden:
 		out.newlyOff = before.State == transform.Fetched
 		out.state, out.stats = transform.Forbidden, e.stats
 	case before.State == transform.Listed: // the list carries them no more
@@ -266,7 +282,7 @@ func (r *run) holdModels(d *decisions) {
 	for i := range d.list {
 		if d.list[i].entry != nil {
 			users[d.list[i].org]++
-			if d.list[i].models.newlyOff {
+			if d.list[i].models().newlyOff {
 				newly[d.list[i].org]++
 			}
 		}
@@ -280,8 +296,8 @@ func (r *run) holdModels(d *decisions) {
 		d.summary.Certificate.Reasons = append(d.summary.Certificate.Reasons,
 			fmt.Sprintf("%s: the models of %d of %d users are forbidden now; more than %g %% are held as they were", o.name, newly[o], users[o], r.rules.MaxDeletePercent))
 		for i := range d.list {
-			if x := &d.list[i]; x.org == o && x.models.newlyOff {
-				x.models.state, x.models.stats = x.before.State, x.before.StatsAtLast
+			if x := &d.list[i]; x.org == o && x.entry != nil && x.models().newlyOff {
+				x.held = true
 			}
 		}
 	}
@@ -313,10 +329,11 @@ func (r *run) count(d *decisions, x *decision, sum hash.Hash) {
 		return
 	}
 	sum.Write(x.entry.itemHash[:])
-	sum.Write(x.models.hash[:])
-	r.countModels(s, x.models.state, x.models.at, x.models.from == inAnswer)
-	if x.what != same || x.models.from == inAnswer || x.entry.remembered || x.entry.extras != x.before.ExtrasHash || x.models.state != x.before.State ||
-		x.models.stats != x.before.StatsAtLast {
+	models := x.models()
+	sum.Write(models.hash[:])
+	r.countModels(s, models.state, models.at, models.from == inAnswer)
+	if x.what != same || models.from == inAnswer || x.entry.answers().remembered || x.entry.extras != x.before.ExtrasHash || models.state != x.before.State ||
+		models.stats != x.before.StatsAtLast {
 		d.dirty = true
 	}
 }

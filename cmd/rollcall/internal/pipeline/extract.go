@@ -77,7 +77,7 @@ func (r *run) extract(ctx context.Context, t target) (*org, error) {
 func (r *run) plantSeeds(o *org) error {
 	for user, e := range o.roster.index {
 		s, ok := r.seeds[identity{o.name, user}]
-		if !ok || s.raw == nil || e.listed || e.modelState != "" {
+		if !ok || s.raw == nil || e.listed || e.answers().modelState != "" {
 			continue
 		}
 		if err := o.setModel(r.spill, user, amigo.Model{State: amigo.Fetched, Raw: s.raw, At: s.at}); err != nil {

@@ -72,7 +72,7 @@ func (r *run) fetchMemoriesOf(ctx context.Context, o *org, user string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	e := o.roster.index[user]
-	e.memories, e.remembered = places, true
+	e.answer().memories, e.answer().remembered = places, true
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (b *build) addMemories(ctx context.Context) error {
 	if b.prior.hasMemories {
 		holds := map[userKey]bool{}
 		for i := range b.d.list {
-			if x := &b.d.list[i]; x.what != deleted && (x.entry == nil || !x.entry.remembered) && x.before != nil {
+			if x := &b.d.list[i]; x.what != deleted && (x.entry == nil || !x.entry.answers().remembered) && x.before != nil {
 				holds[keyOf(x.before)] = true
 			}
 		}
@@ -100,7 +100,7 @@ func (b *build) addMemories(ctx context.Context) error {
 		if x.entry == nil || x.what == deleted {
 			continue
 		}
-		for _, place := range x.entry.memories {
+		for _, place := range x.entry.answers().memories {
 			raw, err := b.spill.get(place)
 			if err != nil {
 				return err

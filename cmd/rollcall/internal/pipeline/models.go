@@ -284,11 +284,13 @@ func (o *org) setModel(s *spill, user string, m amigo.Model) error {
 		row.SetModels(transform.DecodeModels(m.Raw, nil))
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		e.model, e.modelState, e.modelAt, e.modelsHash = where, transform.Fetched, at, row.ModelsHash
+		a := e.answer()
+		a.model, a.modelState, a.modelAt, e.modelsHash = where, transform.Fetched, at, row.ModelsHash
 	case amigo.Forbidden:
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		e.modelState, e.modelAt = transform.Forbidden, at
+		a := e.answer()
+		a.modelState, a.modelAt = transform.Forbidden, at
 	}
 	return nil
 }

@@ -63,7 +63,10 @@ func (s *spill) flush() error {
 	return nil
 }
 
-func (s *spill) get(e extent) ([]byte, error) {
+func (s *spill) get(e extent) ([]byte, error) { return s.read(e, make([]byte, e.len)) }
+
+// read is get into memory of the caller's, e.len bytes.
+func (s *spill) read(e extent, b []byte) ([]byte, error) {
 	s.mu.Lock()
 	if e.off+int64(e.len) > s.end {
 		if err := s.flush(); err != nil {
@@ -72,7 +75,6 @@ func (s *spill) get(e extent) ([]byte, error) {
 		}
 	}
 	s.mu.Unlock()
-	b := make([]byte, e.len)
 	if _, err := s.file.ReadAt(b, e.off); err != nil {
 		return nil, fmt.Errorf("read a user back: %w", err)
 	}
@@ -81,20 +83,26 @@ func (s *spill) get(e extent) ([]byte, error) {
 
 func (s *spill) close() error { return s.file.Close() }
 
-// entry is what is known of a user of one organization in this run.
+// entry is what is known of a user of one organization in this run. There is one for each user, so it is kept small.
 type entry struct {
-	item    extent
-	raw     uint64 // hash of the item's bytes, to know it again
-	columns extent // completes the item with what the SQL endpoint has
-	unkept  bool   // seen, but gone by now: asked for by id and absent
+	item   extent
+	raw    uint64 // hash of the item's bytes as they came, to know it again
+	unkept bool   // seen, but gone by now: asked for by id and absent
+	reused bool   // the item is, byte for byte, what the version before was made from
+	listed bool   // it has context and models
 
 	digest     transform.Hash // of the item
-	reused     bool           // the item is, byte for byte, what the version before was made from
 	itemHash   transform.Hash
 	modelsHash transform.Hash // of listed or fetched models
 	extras     int64
 	stats      transform.StatsHash
-	listed     bool
+
+	more *answers // nil: nothing
+}
+
+// answers are what came about a user beside the list.
+type answers struct {
+	columns extent // completes the item with what the SQL endpoint has
 
 	model      extent // the answer to a user_model request
 	modelState transform.ModelsState
@@ -104,12 +112,29 @@ type entry struct {
 	remembered bool // the memories were asked for in this run
 }
 
+// answers are those that came; zero where none did.
+func (e *entry) answers() answers {
+	if e.more == nil {
+		return answers{}
+	}
+	return *e.more
+}
+
+// answer is where to note one that comes.
+func (e *entry) answer() *answers {
+	if e.more == nil {
+		e.more = &answers{}
+	}
+	return e.more
+}
+
 // roster is every user of one organization as last seen, by user_id.
 type roster struct {
 	defaults transform.Defaults
 	spill    *spill
 	index    map[string]*entry
 	rows     map[string][]byte // rows without an identity, by key of the sweep
+	item     []byte            // the last that was read back
 }
 
 func newRoster(d transform.Defaults, s *spill) *roster {
@@ -128,14 +153,15 @@ func (r *roster) keys() []string {
 	return keys
 }
 
-// row takes a user's item apart again.
+// row takes a user's item apart again. The row shares memory with the next one.
 func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
-	raw, err := r.spill.get(e.item)
+	r.item = slices.Grow(r.item[:0], int(e.item.len))
+	raw, err := r.spill.read(e.item, r.item[:e.item.len])
 	if err != nil {
 		return transform.Row{}, nil, err
 	}
-	if e.columns.len > 0 {
-		columns, err := r.spill.get(e.columns)
+	if where := e.answers().columns; where.len > 0 {
+		columns, err := r.spill.get(where)
 		if err != nil {
 			return transform.Row{}, nil, err
 		}

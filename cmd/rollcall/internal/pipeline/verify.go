@@ -178,7 +178,7 @@ func (r *run) compareWith(ctx context.Context, v publish.Version) error {
 			case e == nil || row.LastSeen != v.Manifest.DataRun: // kept, or found by a look-up of the absent
 			case e.itemHash != row.ItemHash:
 				return fmt.Errorf("row %d of users is not what the API answered", i)
-			case e.modelState == transform.Fetched && row.State == transform.Fetched && e.modelsHash != row.ModelsHash:
+			case e.answers().modelState == transform.Fetched && row.State == transform.Fetched && e.modelsHash != row.ModelsHash:
 				return fmt.Errorf("the models in row %d of users are not what the API answered", i)
 			}
 		}
