@@ -199,7 +199,11 @@ func (b *Building) entries() []TableEntry {
 
 // describe syncs the files and writes what they are into the manifest.
 func (b *Building) describe(m *Manifest) (err error) {
-	if m.Files, err = syncFiles(b.dir); err != nil {
+	to, err := b.w.access()
+	if err != nil {
+		return err
+	}
+	if m.Files, err = syncFiles(b.dir, to); err != nil {
 		return err
 	}
 	for i := range m.Files {
@@ -214,6 +218,18 @@ func (b *Building) describe(m *Manifest) (err error) {
 		m.Compact = b.base.Manifest.Compact
 	}
 	return nil
+}
+
+// writeManifest writes the last file of the version.
+func (b *Building) writeManifest(m Manifest) error {
+	to, err := b.w.access()
+	if err != nil {
+		return err
+	}
+	if err := writeManifest(b.dir, m); err != nil {
+		return err
+	}
+	return to.give(filepath.Join(b.dir, manifestName), to.file)
 }
 
 // Details is what the manifest says of a version beside its files.
@@ -251,7 +267,7 @@ func (b *Building) Publish(ctx context.Context, d Details) (Version, error) {
 	if err := b.describe(&m); err != nil {
 		return Version{}, fmt.Errorf("publish %s: %w", b.run, err)
 	}
-	if err := writeManifest(b.dir, m); err != nil {
+	if err := b.writeManifest(m); err != nil {
 		return Version{}, err
 	}
 	return b.flip(ctx)
@@ -300,15 +316,18 @@ func (b *Building) Abort() error {
 	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
 }
 
-// syncFiles makes every file below dir private and durable, and says what each is.
-func syncFiles(dir string) ([]FileEntry, error) {
+// syncFiles gives every file below dir to who may read it, makes it durable, and says what it is.
+func syncFiles(dir string, to access) ([]FileEntry, error) {
 	var files []FileEntry
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.IsDir() {
-			return errors.Join(os.Chmod(path, dirMode), syncDir(path))
+			return errors.Join(to.give(path, to.dir), syncDir(path))
+		}
+		if err := to.give(path, to.file); err != nil {
+			return err
 		}
 		e, err := describe(dir, path, true)
 		files = append(files, e)
@@ -330,7 +349,7 @@ func describe(dir, path string, sync bool) (FileEntry, error) {
 	}
 	defer func() { _ = f.Close() }() // read only
 	if sync {
-		if err := errors.Join(f.Chmod(fileMode), f.Sync()); err != nil {
+		if err := f.Sync(); err != nil {
 			return FileEntry{}, fmt.Errorf("%s: %w", rel, err)
 		}
 	}

@@ -75,7 +75,7 @@ func (b *Building) Replace(ctx context.Context, old Version, edit func(*Manifest
 		err = edit(&m)
 	}
 	if err == nil {
-		err = writeManifest(b.dir, m)
+		err = b.writeManifest(m)
 	}
 	if err == nil {
 		err = ctx.Err()

@@ -91,6 +91,9 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 	if err := wh.SettleRewrites(); err != nil {
 		return failed(o, err), errors.Join(err, lock.Unlock())
 	}
+	if err := share(wh, o.Config); err != nil {
+		return failed(o, err), errors.Join(err, lock.Unlock())
+	}
 	var s *Summary
 	if o.Replay {
 		s, err = replay(ctx, o, wh)
@@ -100,6 +103,15 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 	unerased, unread := UnfinishedErasure(wh.Dir())
 	s.Unerased = unerased
 	return s, errors.Join(err, unread, lock.Unlock())
+}
+
+// share lets the group of share_group read the versions.
+func share(wh *publish.Warehouse, c *config.Config) error {
+	group, err := c.GroupOfReaders()
+	if err != nil {
+		return err
+	}
+	return wh.Share(group)
 }
 
 func failed(o Options, err error) *Summary {
