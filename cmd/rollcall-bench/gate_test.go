@@ -15,8 +15,8 @@ func TestJudge(t *testing.T) {
 		remark string
 	}{
 		{"as it was", Cost{0.2, 10, 1000}, true, ""},
-		{"noise", Cost{0.249, 11.4, 1149}, true, ""},
-		{"CPU", Cost{0.251, 10, 1000}, false, "unchanged, CPU by that of DuckDB's SQL: 0.25, baseline 0.20 (+25 %): more than +25 %"},
+		{"noise", Cost{0.299, 11.4, 1149}, true, ""},
+		{"CPU", Cost{0.31, 10, 1000}, false, "unchanged, CPU by that of DuckDB's SQL: 0.31, baseline 0.20 (+55 %): more than +50 %"},
 		{"allocations", Cost{0.2, 11.6, 1000}, false, "unchanged, allocations a user: 11.6, baseline 10 (+16 %): more than +15 %"},
 		{"bytes", Cost{0.2, 10, 1160}, false, "unchanged, allocated bytes a user: 1160, baseline 1000 (+16 %): more than +15 %"},
 		{"better", Cost{0.2, 5, 1000}, true, "unchanged, allocations a user: 5, baseline 10 (-50 %): better; record it"},
