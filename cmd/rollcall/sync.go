@@ -84,8 +84,8 @@ func (a *app) makeRun(cmd *cobra.Command, command string) {
 }
 
 // garbage is how much of it a run may hold, in percent of what it needs, before it is collected. What a run needs is buffers for the most part, in
-// which there is nothing to look for: collecting twice as often as Go does by itself costs little, and saves a third of the memory.
-const garbage = 50
+// which there is nothing to look for: collecting more often than Go does by itself costs little, and saves a third of the memory.
+const garbage = 40
 
 func (a *app) run(cmd *cobra.Command, command string, f runFlags) (err error) {
 	ctx := cmd.Context()

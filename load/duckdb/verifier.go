@@ -23,7 +23,7 @@ type Verifier struct {
 // them, but they count: a table of long texts cannot be read under a limit that bounds what it keeps of a file in memory. So there is such a limit
 // first, and where that is not enough, one that no table meets.
 const (
-	shortStrings = "512MB"
+	shortStrings = "256MB"
 	longStrings  = "256GB"
 )
 
