@@ -38,20 +38,11 @@ Exit codes: 0 no check failed; 12 credentials or a permission are refused; 1 ano
 	cmd.Flags().BoolVar(&sandboxed, "sandbox", false, "check against a made-up API within this process (implies --rpm none)")
 	addSourceFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		c, err := a.load(cmd)
+		c, stop, err := a.loadSource(cmd, sandboxed)
 		if err != nil {
 			return err
 		}
-		if sandboxed {
-			stop, err := useSandbox(cmd.Context(), c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, stop()) }()
-		}
-		if err := c.RequireSource(); err != nil {
-			return err
-		}
+		defer func() { err = errors.Join(err, stop()) }()
 		return a.examine(cmd, c, asJSON)
 	}
 	return cmd

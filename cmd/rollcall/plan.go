@@ -29,20 +29,11 @@ asked how long the list is, in a few requests; else it is not asked at all.`,
 	cmd.Flags().BoolVar(&sandboxed, "sandbox", false, "plan for a made-up API within this process (implies --rpm none)")
 	config.AddFlags(cmd.Flags(), config.SourceCommands)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		c, err := a.load(cmd)
+		c, stop, err := a.loadSource(cmd, sandboxed)
 		if err != nil {
 			return err
 		}
-		if sandboxed {
-			stop, err := useSandbox(cmd.Context(), c)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, stop()) }()
-		}
-		if err := c.RequireSource(); err != nil {
-			return err
-		}
+		defer func() { err = errors.Join(err, stop()) }()
 		p, err := pipeline.MakePlan(cmd.Context(), pipeline.Options{Config: c, Command: pipeline.Sync, Log: a.logger(c, a.stderr), Now: time.Now})
 		if err != nil {
 			return err

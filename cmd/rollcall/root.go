@@ -131,6 +131,23 @@ func (a *app) load(cmd *cobra.Command) (*config.Config, error) {
 	return config.Load(cmd.Flags(), a.env)
 }
 
+// loadSource is load for a command that asks a source, which there must be: with the sandbox, the made-up one, until stop is called.
+func (a *app) loadSource(cmd *cobra.Command, sandboxed bool) (c *config.Config, stop func() error, err error) {
+	if c, err = a.load(cmd); err != nil {
+		return nil, nil, err
+	}
+	stop = func() error { return nil }
+	if sandboxed {
+		if stop, err = useSandbox(cmd.Context(), c); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := c.RequireSource(); err != nil {
+		return nil, nil, errors.Join(err, stop())
+	}
+	return c, stop, nil
+}
+
 // logger logs to w, which stands for standard error.
 func (a *app) logger(c *config.Config, w io.Writer) zerolog.Logger {
 	to := a.stderr

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/pipeline"
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/report"
 	"github.com/rollcall-data/rollcall/load/publish"
 )
 
@@ -55,8 +53,8 @@ rollcall schedule, serves the same page.`,
 }
 
 func statusText(wh *publish.Warehouse, v publish.Version, now time.Time) (string, error) {
-	var s pipeline.Summary
-	if err := json.Unmarshal(v.Manifest.Summary, &s); err != nil {
+	s, err := report.Summary(v.Manifest.Summary)
+	if err != nil {
 		return "", fmt.Errorf("version %s: %w", v.Run, err)
 	}
 	var b strings.Builder
@@ -82,11 +80,7 @@ func statusText(wh *publish.Warehouse, v publish.Version, now time.Time) (string
 	if err != nil {
 		return "", err
 	}
-	raw, err := os.ReadFile(wh.RunRecord(ids[0]))
-	if err != nil {
-		return "", fmt.Errorf("read run %s: %w", ids[0], err)
-	}
-	last, err := readSummary(raw)
+	last, err := report.Record(wh, ids[0])
 	if err != nil {
 		return "", err
 	}

@@ -83,28 +83,26 @@ func (a *app) makeRun(cmd *cobra.Command, command string) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.run(cmd, command, f) }
 }
 
+// loadFor is the configuration of a run; a replay asks no source.
+func (a *app) loadFor(cmd *cobra.Command, f runFlags) (c *config.Config, stop func() error, err error) {
+	if f.replay {
+		c, err = a.load(cmd)
+		return c, func() error { return nil }, err
+	}
+	return a.loadSource(cmd, f.sandbox)
+}
+
 // garbage is how much of it a run may hold, in percent of what it needs, before it is collected. What a run needs is buffers for the most part, in
 // which there is nothing to look for: collecting more often than Go does by itself costs little, and saves a third of the memory.
 const garbage = 40
 
 func (a *app) run(cmd *cobra.Command, command string, f runFlags) (err error) {
 	ctx := cmd.Context()
-	c, err := a.load(cmd)
+	c, stop, err := a.loadFor(cmd, f)
 	if err != nil {
 		return err
 	}
-	if f.sandbox {
-		stop, err := useSandbox(ctx, c)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, stop()) }()
-	}
-	if !f.replay {
-		if err := c.RequireSource(); err != nil {
-			return err
-		}
-	}
+	defer func() { err = errors.Join(err, stop()) }()
 	if _, set := a.env("GOGC"); !set {
 		debug.SetGCPercent(garbage)
 	}

@@ -1,13 +1,12 @@
 package metrics
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/pipeline"
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/report"
 	"github.com/rollcall-data/rollcall/load/publish"
 )
 
@@ -29,7 +28,7 @@ func Read(w *publish.Warehouse) (Facts, error) {
 		return f, err
 	}
 	if err == nil {
-		if err := json.Unmarshal(v.Manifest.Summary, &f.Version); err != nil {
+		if f.Version, err = report.Summary(v.Manifest.Summary); err != nil {
 			return f, fmt.Errorf("version %s: %w", v.Run, err)
 		}
 		f.VersionCreated, _ = time.Parse(time.RFC3339Nano, v.Manifest.CreatedAt) // one without a time has the zero one
@@ -39,13 +38,9 @@ func Read(w *publish.Warehouse) (Facts, error) {
 		return f, err
 	}
 	for i := len(ids) - 1; i >= 0 && (f.Good == nil || f.Certified == nil); i-- {
-		raw, err := os.ReadFile(w.RunRecord(ids[i]))
+		s, err := report.Record(w, ids[i])
 		if err != nil {
-			return f, fmt.Errorf("read run %s: %w", ids[i], err)
-		}
-		s := new(pipeline.Summary)
-		if err := json.Unmarshal(raw, s); err != nil {
-			return f, fmt.Errorf("read run %s: %w", ids[i], err)
+			return f, err
 		}
 		f.add(s)
 	}

@@ -3,9 +3,11 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/pipeline"
+	"github.com/rollcall-data/rollcall/load/publish"
 )
 
 // Summary reads a run's record or the copy of it in a manifest.
@@ -15,6 +17,19 @@ func Summary(raw []byte) (*pipeline.Summary, error) {
 		return nil, fmt.Errorf("read a run's summary: %w", err)
 	}
 	return &s, nil
+}
+
+// Record reads the record of a run.
+func Record(w *publish.Warehouse, run string) (*pipeline.Summary, error) {
+	raw, err := os.ReadFile(w.RunRecord(run))
+	if err != nil {
+		return nil, fmt.Errorf("read run %s: %w", run, err)
+	}
+	s, err := Summary(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read run %s: %w", run, err)
+	}
+	return s, nil
 }
 
 // Matter is something that a run left for a person.
