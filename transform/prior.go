@@ -106,25 +106,33 @@ func (c Columns) Hash(name string, row int) Hash {
 	return h
 }
 
+// PriorUserAt reads from a batch of users_flat what a run must know of a user. It shares the batch's memory.
+func PriorUserAt(flat Columns, row int) PriorUser {
+	u := PriorUser{
+		Scope: flat.Text("_scope", row).String, UserID: flat.Text("user_id", row).String, Org: flat.Text("org_id", row),
+		State: ModelsState(flat.Text("_models_state", row).String), ModelsAt: flat.Micros("_models_fetched_at", row),
+		ItemHash: flat.Hash("_item_hash", row), ModelsHash: flat.Hash("_models_hash", row), Digest: flat.Hash("_item_digest", row),
+	}
+	u.ExtrasHash, _ = flat.Int("_extras_hash", row)
+	u.StatsAtLast.Sum, u.StatsAtLast.Valid = flat.Int("_stats_hash", row)
+	return u
+}
+
+// PriorUserColumns are the columns of users_flat that PriorUserAt reads.
+var PriorUserColumns = []string{"_scope", "user_id", "org_id", "_models_state", "_models_fetched_at", "_item_hash", "_models_hash", "_item_digest",
+	"_extras_hash", "_stats_hash"}
+
 // BookkeepingAt reads a user's bookkeeping from a batch of users_flat. It shares the batch's memory.
 func BookkeepingAt(flat Columns, row int) Bookkeeping {
-	origin := flat.Text("_updated_at_origin", row)
-	b := Bookkeeping{
-		Scope: flat.Text("_scope", row).String, UserID: flat.Text("user_id", row).String, Org: flat.Text("org_id", row),
-		UpdatedAt: flat.Micros("updated_at", row), Observed: origin.String == "observed",
-		State: ModelsState(flat.Text("_models_state", row).String), ModelsAt: flat.Micros("_models_fetched_at", row),
-		FirstSeen: flat.Micros("_first_seen_at", row), ChangedAt: flat.Micros("_changed_at", row),
-		ItemHash: flat.Hash("_item_hash", row), ModelsHash: flat.Hash("_models_hash", row), Digest: flat.Hash("_item_digest", row),
-		LastSeen: flat.Text("_last_seen_run", row).String,
+	return Bookkeeping{
+		PriorUser: PriorUserAt(flat, row),
+		UpdatedAt: flat.Micros("updated_at", row), Observed: flat.Text("_updated_at_origin", row).String == "observed",
+		FirstSeen: flat.Micros("_first_seen_at", row), ChangedAt: flat.Micros("_changed_at", row), LastSeen: flat.Text("_last_seen_run", row).String,
 	}
-	b.ExtrasHash, _ = flat.Int("_extras_hash", row)
-	b.StatsAtLast.Sum, b.StatsAtLast.Valid = flat.Int("_stats_hash", row)
-	return b
 }
 
 // BookkeepingColumns are the columns of users_flat that BookkeepingAt reads.
-var BookkeepingColumns = []string{"_scope", "user_id", "org_id", "updated_at", "_updated_at_origin", "_models_state", "_models_fetched_at", "_first_seen_at",
-	"_changed_at", "_item_hash", "_models_hash", "_item_digest", "_last_seen_run", "_extras_hash", "_stats_hash"}
+var BookkeepingColumns = append([]string{"updated_at", "_updated_at_origin", "_first_seen_at", "_changed_at", "_last_seen_run"}, PriorUserColumns...)
 
 // Twelve fills in the twelve columns of a row from a batch of users or users_history. They share the batch's memory.
 func (r *Row) Twelve(users Columns, row int) {

@@ -40,24 +40,30 @@ type Defaults struct {
 	Region Text   // region_name
 }
 
-// Bookkeeping is what users_flat keeps of a user from version to version, and all that a run holds of those of the version before.
-type Bookkeeping struct {
-	Scope     string
-	UserID    string
-	Org       Text
-	UpdatedAt Micros
-	Observed  bool // UpdatedAt is when a run first saw this form; the API gave none
+// PriorUser is what a run must know of a user of the version before.
+type PriorUser struct {
+	Scope  string
+	UserID string
+	Org    Text
 
 	State       ModelsState
 	ModelsAt    Micros
-	FirstSeen   Micros
-	ChangedAt   Micros
 	StatsAtLast StatsHash // user_stats when the models were last fetched
-	LastSeen    string    // the last run that saw the user
 	ItemHash    Hash
 	ModelsHash  Hash
 	Digest      Hash  // of the list item's bytes; zero: not known
 	ExtrasHash  int64 // of the extras and of what was quarantined
+}
+
+// Bookkeeping is what users_flat keeps of a user from version to version.
+type Bookkeeping struct {
+	PriorUser
+
+	UpdatedAt Micros
+	Observed  bool // UpdatedAt is when a run first saw this form; the API gave none
+	FirstSeen Micros
+	ChangedAt Micros
+	LastSeen  string // the last run that saw the user
 }
 
 // Row is one user: the twelve columns and the bookkeeping that users_flat has beside them.

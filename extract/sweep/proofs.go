@@ -148,7 +148,7 @@ func (s *sweep) unconfirmed(b *bound) (keys []string, entries []int) {
 		e := &s.ledger.entries[i]
 		key := s.ledger.key(i)
 		if e.last < b.at && s.absent[i] < b.at && (len(key) == 0 || key[0] != unkeyedMark) {
-			keys, entries = append(keys, string(key)), append(entries, i)
+			keys, entries = append(keys, key), append(entries, i)
 		}
 	}
 	return keys, entries

@@ -40,7 +40,7 @@ func (r *Result) present(i int) bool {
 func (r *Result) Keys() iter.Seq2[string, bool] {
 	return func(yield func(string, bool) bool) {
 		for i := range r.ledger.len() {
-			if !yield(string(r.ledger.key(i)), r.present(i)) {
+			if !yield(r.ledger.key(i), r.present(i)) {
 				return
 			}
 		}

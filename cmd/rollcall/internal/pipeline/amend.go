@@ -55,29 +55,26 @@ func (r *run) amends(d *decisions, tables []schema.Table) bool {
 		!r.prior.version.Amendable(tables) {
 		return false
 	}
-	touched := 0
+	n := 0
 	keys := map[userKey]bool{}
-	mark := func(x *decision) {
-		x.touched = true
-		touched++
-	}
-	for i := range d.list {
-		x := &d.list[i]
+	for x := range d.each() {
 		if x.untouched() {
 			continue
 		}
-		mark(x)
-		if x.before != nil {
+		x.mark(touched)
+		n++
+		if x.known {
 			keys[keyOf(x.before)] = true
 		}
 	}
 	// Of users of two organizations asked the tables may have one key; they are touched together, for rows go by that key.
-	for i := range d.list {
-		if x := &d.list[i]; !x.touched && keys[keyOf(x.before)] {
-			mark(x)
+	for x := range d.each() {
+		if !x.is(touched) && keys[keyOf(x.before)] {
+			x.mark(touched)
+			n++
 		}
 	}
-	return float64(touched) <= mostTouched*float64(len(d.list))
+	return float64(n) <= mostTouched*float64(d.list.len())
 }
 
 // untouched tells whether the user's rows stay as they are, but for the run that they name.
@@ -96,14 +93,19 @@ func (x *decision) untouched() bool {
 // spare finds out in which tables the rows of a touched user stay all the same: where the user's models, or variables, did not change. For
 // the rows also have the org_id, the item is read.
 func (x *decision) spare() error {
-	if x.entry == nil || x.before == nil || x.what == deleted {
+	if x.entry == nil || !x.known || x.what == deleted {
 		return nil
 	}
 	row, _, err := x.org.roster.row(x.entry)
 	if err != nil || row.Org != x.before.Org {
 		return err
 	}
-	x.sameModels, x.sameExtra = x.models().hash == x.before.ModelsHash, x.entry.extras == x.before.ExtrasHash
+	if x.models().hash == x.before.ModelsHash {
+		x.mark(sameModels)
+	}
+	if x.entry.extras == x.before.ExtrasHash {
+		x.mark(sameExtra)
+	}
 	return nil
 }
 
@@ -113,7 +115,7 @@ type userKey struct {
 	user string
 }
 
-func keyOf(r *transform.Bookkeeping) userKey { return userKey{r.Org, r.UserID} }
+func keyOf(u transform.PriorUser) userKey { return userKey{u.Org, u.UserID} }
 
 // keyAt is the key of a row of a table that has org_id and user_id. It shares the batch's memory.
 func keyAt(c transform.Columns, row int) userKey {
@@ -127,16 +129,15 @@ func (id identity) key() userKey {
 // remove takes out of DuckDB what the version before has of the users who are touched, but for their past.
 func (b *build) remove() error {
 	of := map[userKey]int{}
-	for i := range b.d.list {
-		if x := &b.d.list[i]; x.touched && x.before != nil {
+	for x := range b.d.each() {
+		if x.is(touched) && x.known {
 			of[keyOf(x.before)]++
 		}
 	}
 	keys := map[string][]userKey{}
 	var open, back []userKey
-	for i := range b.d.list {
-		x := &b.d.list[i]
-		if x.touched && x.before != nil {
+	for x := range b.d.each() {
+		if x.is(touched) && x.known {
 			if of[keyOf(x.before)] == 1 { // what goes by a key that two have goes for both
 				if err := x.spare(); err != nil {
 					return err
@@ -148,7 +149,7 @@ func (b *build) remove() error {
 				}
 			}
 		}
-		if b.verdicts[x.id] != nil {
+		if _, ok := b.verdicts[x.id]; ok {
 			open = append(open, x.id.key())
 		}
 		if x.what == returned {
@@ -194,15 +195,15 @@ func keyBatch(mem memory.Allocator, of string, keys []userKey) arrow.Record {
 // carryChildren takes over the rows flattened from users who are not touched, and their issues.
 func (b *build) carryChildren(ctx context.Context) error {
 	ids := map[identity]bool{}
-	for i := range b.d.list {
-		if x := &b.d.list[i]; x.touched {
+	for x := range b.d.each() {
+		if x.is(touched) {
 			ids[x.id] = true
 		}
 	}
 	for _, table := range childTables {
 		keys := map[userKey]bool{}
-		for i := range b.d.list {
-			if x := &b.d.list[i]; x.touched && x.before != nil && !slices.Contains(x.there(), table) {
+		for x := range b.d.each() {
+			if x.is(touched) && x.known && !slices.Contains(x.there(), table) {
 				keys[keyOf(x.before)] = true
 			}
 		}

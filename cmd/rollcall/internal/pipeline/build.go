@@ -25,8 +25,8 @@ type build struct {
 
 	amends bool // the version before; else all rows are written anew
 
-	verdicts map[identity]*decision // those that touch the history
-	opened   map[identity]opened    // open history rows that are written anew
+	verdicts map[identity]verdict // those that touch the history
+	opened   map[identity]opened  // open history rows that are written anew
 }
 
 // opened is when and by which run an open history row was written.
@@ -81,20 +81,21 @@ func (b *build) addUsers(ctx context.Context) error {
 }
 
 func (b *build) eachDecision(ctx context.Context, before *beforeRows) error {
-	for i := range b.d.list {
+	i := 0
+	for x := range b.d.each() {
 		if i%1024 == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			b.progress("build", int64(i), int64(len(b.d.list)))
+			b.progress("build", int64(i), int64(b.d.list.len()))
 		}
-		x := &b.d.list[i]
-		if x.before != nil {
+		i++
+		if x.known {
 			if err := before.advance(ctx, x.id); err != nil {
 				return err
 			}
 		}
-		if b.amends && !x.touched {
+		if b.amends && !x.is(touched) {
 			if err := before.keep(x.what == kept); err != nil {
 				return err
 			}
@@ -104,7 +105,7 @@ func (b *build) eachDecision(ctx context.Context, before *beforeRows) error {
 			return err
 		}
 		var old *transform.Row
-		if x.before != nil {
+		if x.known {
 			old = before.at()
 		}
 		if err := b.addUser(x, old, before); err != nil {
@@ -146,7 +147,7 @@ func (b *build) row(x *decision, old *transform.Row, at transform.Micros) (trans
 	models := x.models()
 	switch models.from {
 	case inAnswer:
-		raw, err := b.spill.get(x.entry.answers().model)
+		raw, err := b.spill.get(x.org.roster.answers(x.entry).model)
 		if err != nil {
 			return row, nil, err
 		}

@@ -13,13 +13,13 @@ import (
 // carry takes over what the version before has of the past: its history, with the rows that this run closes closed, its changes, its
 // deletions but for users who are back, and its runs. Where that version is amended, also what is flattened from users who are not touched.
 func (b *build) carry(ctx context.Context) error {
-	b.verdicts, b.opened = map[identity]*decision{}, map[identity]opened{}
+	b.verdicts, b.opened = map[identity]verdict{}, map[identity]opened{}
 	if !b.prior.exists {
 		return nil
 	}
-	for i := range b.d.list {
-		if x := &b.d.list[i]; x.what != same && x.what != kept && x.what != added {
-			b.verdicts[x.id] = x
+	for x := range b.d.each() {
+		if x.what != same && x.what != kept && x.what != added {
+			b.verdicts[x.id] = x.what
 		}
 	}
 	if b.amends {
@@ -39,8 +39,8 @@ func (b *build) carry(ctx context.Context) error {
 		}
 	}
 	return b.carryTable(ctx, schema.NameUsersDeleted, []string{"_scope", "user_id"}, func(c transform.Columns, i int) bool {
-		x := b.verdicts[scoped(c, i)]
-		return x != nil && x.what == returned
+		what, ok := b.verdicts[scoped(c, i)]
+		return ok && what == returned
 	}, nil)
 }
 
@@ -48,17 +48,14 @@ func (b *build) carry(ctx context.Context) error {
 // models came to complete them.
 func (b *build) carryHistory(ctx context.Context) error {
 	at := transform.MicrosOf(b.clock)
-	verdict := func(c transform.Columns, i int) *decision {
-		if open, _ := c.Bool("_is_current", i); !open {
-			return nil
-		}
-		return b.verdicts[scoped(c, i)]
+	touched := func(c transform.Columns, i int) bool {
+		open, _ := c.Bool("_is_current", i)
+		_, ok := b.verdicts[scoped(c, i)]
+		return open && ok
 	}
-	touched := func(c transform.Columns, i int) bool { return verdict(c, i) != nil }
 	return b.carryTable(ctx, schema.NameUsersHistory, []string{"_scope", "user_id", "_is_current"}, touched, func(c transform.Columns, i int) error {
-		x := verdict(c, i)
-		if x.what == enriched {
-			b.opened[x.id] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
+		if id := scoped(c, i); b.verdicts[id] == enriched {
+			b.opened[identity{strings.Clone(id.scope), strings.Clone(id.user)}] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
 			return nil
 		}
 		v := transform.HistoryRow(c, i)
@@ -175,8 +172,8 @@ func (b *build) keptVariables(ctx context.Context) (map[identity][]transform.Var
 // keysOf are users of the version before, by the key that their tables have.
 func (d *decisions) keysOf(is func(*decision) bool) map[userKey]identity {
 	keys := map[userKey]identity{}
-	for i := range d.list {
-		if x := &d.list[i]; x.before != nil && is(x) {
+	for x := range d.each() {
+		if x.known && is(x) {
 			keys[keyOf(x.before)] = x.id
 		}
 	}

@@ -37,7 +37,7 @@ func (r *run) askColumns(ctx context.Context, t target, o *org) error {
 	}
 	o.columns = map[string]extent{}
 	err := t.columns.Complement(ctx, func(i sweep.Item) (err error) {
-		if o.roster.index[i.Key] == nil && r.prior.find(identity{o.name, i.Key}) == nil || r.offline && erased(i) {
+		if o.roster.find(i.Key) == nil && !r.prior.has(identity{o.name, i.Key}) || r.offline && erased(i) {
 			return nil
 		}
 		o.columns[i.Key], err = r.spill.put(r.pii.Record(i.Raw))
@@ -109,7 +109,7 @@ func (e *ColumnsRefusedError) Hints() []string {
 func (r *run) fillColumns(ctx context.Context, o *org) error {
 	o.filled = map[string]bool{}
 	for user, where := range o.columns {
-		e := o.roster.index[user]
+		e := o.roster.find(user)
 		if e == nil {
 			continue
 		}
@@ -153,7 +153,7 @@ func (o *org) complete(e *entry, where extent, row transform.Row, filled []strin
 	if len(filled) == 0 {
 		return
 	}
-	e.answer().columns, e.itemHash, e.extras = where, row.ItemHash, row.ExtrasHash
+	o.roster.answer(e).columns, e.itemHash, e.extras = where, row.ItemHash, row.ExtrasHash
 	for _, name := range filled {
 		o.filled[name] = true
 	}
@@ -161,7 +161,7 @@ func (o *org) complete(e *entry, where extent, row transform.Row, filled []strin
 
 // fillFromSeeds takes what older journals have, in a replay that has no version before.
 func (r *run) fillFromSeeds(o *org) error {
-	for user, e := range o.roster.index {
+	for user, e := range o.roster.all() {
 		s, ok := r.seeds[identity{o.name, user}]
 		if _, asked := o.columns[user]; !ok || asked || s.columns == nil {
 			continue
@@ -198,7 +198,7 @@ func (r *run) fillFromBefore(ctx context.Context, o *org) error {
 				continue
 			}
 			user := c.Text("user_id", i).String
-			e := o.roster.index[user]
+			e := o.roster.find(user)
 			if _, asked := o.columns[user]; asked || e == nil || e.unkept {
 				continue
 			}
@@ -206,8 +206,8 @@ func (r *run) fillFromBefore(ctx context.Context, o *org) error {
 			if err != nil {
 				return err
 			}
-			before := r.prior.find(identity{o.name, user}).ItemHash
-			changed := func(now transform.Hash) bool { return !newRules && now != before } // new rules change everybody
+			before, _ := r.prior.find(identity{o.name, user})
+			changed := func(now transform.Hash) bool { return !newRules && now != before.ItemHash } // new rules change everybody
 			if err := r.keepColumns(o, e, values, changed); err != nil {
 				return err
 			}
@@ -285,7 +285,7 @@ func (r *run) completes(d *decisions) map[string]bool {
 			all[name] = true
 		}
 	}
-	if slices.ContainsFunc(d.list, func(x decision) bool { return x.what == kept }) {
+	if d.any(kept) {
 		for _, name := range r.prior.completed() {
 			all[name] = true
 		}

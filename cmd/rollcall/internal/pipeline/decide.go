@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/rollcall-data/rollcall/schema"
 	"github.com/rollcall-data/rollcall/transform"
@@ -32,23 +34,37 @@ const (
 type decision struct {
 	id     identity
 	what   verdict
-	org    *org                   // nil where the organization was not asked
-	entry  *entry                 // nil where the user was not seen
-	before *transform.Bookkeeping // nil where the version before did not have the user
-	held   bool                   // models that are forbidden now stay as they were
+	org    *org                // nil where the organization was not asked
+	entry  *entry              // nil where the user was not seen
+	known  bool                // the version before had the user
+	before transform.PriorUser // what it had
+
+	packed *packedDecision
+}
+
+// trait is what more there is to say about a decision.
+type trait uint8
+
+const (
+	held trait = 1 << iota // models that are forbidden now stay as they were
 
 	// Where the version before is amended: the user's rows are written anew, but for those flattened from what did not change.
-	touched               bool
-	sameModels, sameExtra bool
-}
+	touched
+	sameModels
+	sameExtra
+)
+
+func (x *decision) is(t trait) bool { return x.packed.traits&t != 0 }
+
+func (x *decision) mark(t trait) { x.packed.traits |= t }
 
 // there are the tables whose rows of a touched user stay.
 func (x *decision) there() []string {
 	var tables []string
-	if x.sameModels {
+	if x.is(sameModels) {
 		tables = append(tables, modelTables...)
 	}
-	if x.sameExtra {
+	if x.is(sameExtra) {
 		tables = append(tables, schema.NameVariables)
 	}
 	return tables
@@ -74,11 +90,53 @@ const (
 	inPrior
 )
 
-// decisions are the verdicts on all users, in the order of the tables.
+// decisions are the verdicts on all users.
 type decisions struct {
-	list    []decision
-	dirty   bool // the tables are not what they were
+	scopes  []decidedScope
+	list    list[packedDecision] // in the order of the tables
+	dirty   bool                 // the tables are not what they were
 	summary Summary
+}
+
+// decidedScope is an organization that decisions are about.
+type decidedScope struct {
+	org    *org // nil where it was not asked
+	before *priorScope
+}
+
+// packedDecision is a decision without a pointer: one is kept for each user.
+type packedDecision struct {
+	entry, before int32 // numbers in the scope's roster, and in what the version before had of it; -1: none
+	scope         uint32
+	what          verdict
+	traits        trait
+}
+
+// each yields the decisions in the order of the tables. What it yields is good until the next; only traits can be changed.
+func (d *decisions) each() iter.Seq[*decision] {
+	return func(yield func(*decision) bool) {
+		var x decision
+		for i := range d.list.len() {
+			d.unpack(d.list.at(i), &x)
+			if !yield(&x) {
+				return
+			}
+		}
+	}
+}
+
+func (d *decisions) unpack(p *packedDecision, x *decision) {
+	s := d.scopes[p.scope]
+	*x = decision{what: p.what, org: s.org, known: p.before >= 0, packed: p}
+	if x.known {
+		x.before = s.before.user(int(p.before))
+		x.id.user = x.before.UserID
+	}
+	if p.entry >= 0 {
+		x.entry = s.org.roster.entries.at(int(p.entry))
+		x.id.user = s.org.roster.users.Key(int(p.entry))
+	}
+	x.id.scope = s.before.name
 }
 
 // noModels is the hash of NULL context and NULL models.
@@ -110,8 +168,8 @@ func (r *run) decide(ctx context.Context) (*decisions, error) {
 	}
 	r.holdModels(d)
 	sum := sha256.New()
-	for i := range d.list {
-		r.count(d, &d.list[i], sum)
+	for x := range d.each() {
+		r.count(d, x, sum)
 	}
 	d.summary.Certificate.UsersSHA256 = hex.EncodeToString(sum.Sum(nil))
 	r.quarantine(d)
@@ -135,8 +193,8 @@ func (r *run) scopes() []string {
 	for _, o := range r.orgs {
 		all[o.name] = true
 	}
-	for i := range r.prior.rows {
-		all[r.prior.rows[i].Scope] = true
+	for _, s := range r.prior.scopes {
+		all[s.name] = true
 	}
 	return slices.Sorted(maps.Keys(all))
 }
@@ -169,7 +227,7 @@ func (r *run) tooMany(n, all int) bool {
 
 // holdsDeletes tells whether an organization's deletions are held for their number.
 func (r *run) holdsDeletes(d *decisions, o *org) bool {
-	before := r.prior.usersOf(o.name)
+	before := r.prior.scope(o.name).users.len()
 	if !r.tooMany(len(o.absent), before) {
 		return false
 	}
@@ -179,93 +237,87 @@ func (r *run) holdsDeletes(d *decisions, o *org) bool {
 	return true
 }
 
+// decideScope goes through the users seen and those of the version before side by side.
 func (r *run) decideScope(d *decisions, scope string, hold bool) {
-	o := r.orgOf(scope)
-	var seen []string
-	if o != nil {
-		seen = o.roster.keys()
+	s := decidedScope{r.orgOf(scope), r.prior.scope(scope)}
+	d.scopes = append(d.scopes, s)
+	var seen []uint32
+	if s.org != nil {
+		seen = s.org.roster.there()
 	}
-	before := r.prior.scope(scope)
-	for len(seen) > 0 || len(before) > 0 {
+	n, before := 0, s.before.users.len()
+	for len(seen) > 0 || n < before {
+		p := packedDecision{entry: -1, before: -1, scope: uint32(len(d.scopes) - 1)}
+		var order int
 		switch {
-		case len(before) == 0 || (len(seen) > 0 && seen[0] < before[0].UserID):
-			d.list = append(d.list, r.judge(scope, seen[0], o, nil))
-			seen = seen[1:]
-		case len(seen) == 0 || before[0].UserID < seen[0]:
-			d.list = append(d.list, r.absent(d, scope, o, &before[0], hold))
-			before = before[1:]
+		case n == before:
+			order = -1
+		case len(seen) == 0:
+			order = 1
 		default:
-			d.list = append(d.list, r.judge(scope, seen[0], o, &before[0]))
-			seen, before = seen[1:], before[1:]
+			order = strings.Compare(s.org.roster.users.Key(int(seen[0])), s.before.ids.Key(n))
 		}
+		if order <= 0 {
+			p.entry, seen = int32(seen[0]), seen[1:]
+		}
+		if order >= 0 {
+			p.before, n = int32(n), n+1
+		}
+		var x decision
+		d.unpack(&p, &x)
+		if x.entry != nil {
+			p.what = r.judge(&x)
+		} else {
+			p.what = r.absent(d, &x, hold)
+		}
+		d.list.add(p)
 	}
 }
 
-// scope is the part of the rows that one organization has; the tables are ordered by it.
-func (p *prior) scope(name string) []transform.Bookkeeping {
-	find := func(at func(a, b string) bool) int {
-		n, _ := slices.BinarySearchFunc(p.rows, name, func(row transform.Bookkeeping, name string) int {
-			if at(row.Scope, name) {
-				return -1
-			}
-			return 1
-		})
-		return n
-	}
-	from := find(func(a, b string) bool { return a < b })
-	to := find(func(a, b string) bool { return a <= b })
-	return p.rows[from:to]
-}
-
-func (r *run) absent(d *decisions, scope string, o *org, before *transform.Bookkeeping, hold bool) decision {
-	out := decision{id: identity{scope, before.UserID}, what: kept, org: o, before: before}
+func (r *run) absent(d *decisions, x *decision, hold bool) verdict {
 	switch {
-	case o == nil || o.found[before.UserID]: // not asked, or there after all
-	case !hold && o.absent[before.UserID]:
-		out.what = deleted
+	case x.org == nil || x.org.found[x.id.user]: // not asked, or there after all
+	case !hold && x.org.absent[x.id.user]:
+		return deleted
 	default:
 		d.summary.DeletesHeld++
 	}
-	return out
+	return kept
 }
 
-func (r *run) judge(scope, user string, o *org, before *transform.Bookkeeping) decision {
-	e := o.roster.index[user]
-	out := decision{id: identity{scope, user}, org: o, entry: e, before: before}
+func (r *run) judge(x *decision) verdict {
 	switch {
-	case before == nil && r.prior.deleted[out.id]:
-		out.what = returned
-	case before == nil:
-		out.what = added
-	case e.itemHash != before.ItemHash:
-		out.what = changed
-	case out.models().hash == before.ModelsHash:
-		out.what = same
-	case before.ModelsHash == noModels && before.State != transform.Fetched && before.State != transform.Listed:
-		out.what = enriched
-	default:
-		out.what = changed
+	case !x.known && r.prior.deleted[x.id]:
+		return returned
+	case !x.known:
+		return added
+	case x.entry.itemHash != x.before.ItemHash:
+		return changed
+	case x.models().hash == x.before.ModelsHash:
+		return same
+	case x.before.ModelsHash == noModels && x.before.State != transform.Fetched && x.before.State != transform.Listed:
+		return enriched
 	}
-	return out
+	return changed
 }
 
 // models says where a seen user's models come from: the item, an answer of this run, or the version before.
 func (x *decision) models() resolved {
-	e, before := x.entry, x.before
-	came := e.answers()
+	e, before := x.entry, &x.before
+	came := x.org.roster.answers(e)
 	switch {
 	case e.listed:
 		return resolved{from: inItem, state: transform.Listed, hash: e.modelsHash}
 	case came.modelState == transform.Fetched:
 		return resolved{from: inAnswer, state: transform.Fetched, hash: e.modelsHash, at: came.modelAt, stats: e.stats}
-	case came.modelState == transform.Forbidden && before == nil:
+	case came.modelState == transform.Forbidden && !x.known:
 		return resolved{state: transform.Forbidden, hash: noModels, stats: e.stats}
-	case before == nil:
+	case !x.known:
 		return resolved{state: transform.Pending, hash: noModels}
 	}
 	out := resolved{from: inPrior, state: before.State, hash: before.ModelsHash, at: before.ModelsAt, stats: before.StatsAtLast}
 	switch {
-	case x.held:
+	case x.is(held):
 	case came.modelState == transform.Forbidden:
 		out.newlyOff = before.State == transform.Fetched
 		out.state, out.stats = transform.Forbidden, e.stats
@@ -279,11 +331,11 @@ func (x *decision) models() resolved {
 // permission was lost.
 func (r *run) holdModels(d *decisions) {
 	newly, users := map[*org]int{}, map[*org]int{}
-	for i := range d.list {
-		if d.list[i].entry != nil {
-			users[d.list[i].org]++
-			if d.list[i].models().newlyOff {
-				newly[d.list[i].org]++
+	for x := range d.each() {
+		if x.entry != nil {
+			users[x.org]++
+			if x.models().newlyOff {
+				newly[x.org]++
 			}
 		}
 	}
@@ -295,9 +347,9 @@ func (r *run) holdModels(d *decisions) {
 		d.summary.DeletesHeld += int64(newly[o])
 		d.summary.Certificate.Reasons = append(d.summary.Certificate.Reasons,
 			fmt.Sprintf("%s: the models of %d of %d users are forbidden now; more than %g %% are held as they were", o.name, newly[o], users[o], r.rules.MaxDeletePercent))
-		for i := range d.list {
-			if x := &d.list[i]; x.org == o && x.entry != nil && x.models().newlyOff {
-				x.held = true
+		for x := range d.each() {
+			if x.org == o && x.entry != nil && x.models().newlyOff {
+				x.mark(held)
 			}
 		}
 	}
@@ -332,7 +384,7 @@ func (r *run) count(d *decisions, x *decision, sum hash.Hash) {
 	models := x.models()
 	sum.Write(models.hash[:])
 	r.countModels(s, models.state, models.at, models.from == inAnswer)
-	if x.what != same || models.from == inAnswer || x.entry.answers().remembered || x.entry.extras != x.before.ExtrasHash || models.state != x.before.State ||
+	if x.what != same || models.from == inAnswer || x.org.roster.answers(x.entry).remembered || x.entry.extras != x.before.ExtrasHash || models.state != x.before.State ||
 		models.stats != x.before.StatsAtLast {
 		d.dirty = true
 	}
@@ -402,4 +454,14 @@ func (d *decisions) settle() {
 	default:
 		s.Status = Unchanged
 	}
+}
+
+// any tells whether there is such a verdict.
+func (d *decisions) any(what verdict) bool {
+	for i := range d.list.len() {
+		if d.list.at(i).what == what {
+			return true
+		}
+	}
+	return false
 }

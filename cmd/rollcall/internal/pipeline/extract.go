@@ -75,9 +75,9 @@ func (r *run) extract(ctx context.Context, t target) (*org, error) {
 
 // plantSeeds gives users without an answer in this run's journal the models that an older one has.
 func (r *run) plantSeeds(o *org) error {
-	for user, e := range o.roster.index {
+	for user, e := range o.roster.all() {
 		s, ok := r.seeds[identity{o.name, user}]
-		if !ok || s.raw == nil || e.listed || e.answers().modelState != "" {
+		if !ok || s.raw == nil || e.listed || o.roster.answers(e).modelState != "" {
 			continue
 		}
 		if err := o.setModel(r.spill, user, amigo.Model{State: amigo.Fetched, Raw: s.raw, At: s.at}); err != nil {
@@ -98,7 +98,8 @@ func (r *run) sweep(ctx context.Context, o *org, fetcher *modelFetcher) error {
 		if err != nil || e == nil {
 			return err
 		}
-		if why := policy.now(e, r.prior.find(identity{o.name, i.Key})); why != NotNeeded {
+		before, _ := r.prior.find(identity{o.name, i.Key})
+		if why := policy.now(e, before); why != NotNeeded {
 			fetcher.add(i.Key, why)
 		}
 		return nil
@@ -121,7 +122,7 @@ func (r *run) sweep(ctx context.Context, o *org, fetcher *modelFetcher) error {
 		return err
 	}
 	for key, present := range keys {
-		if e := o.roster.index[key]; e != nil && !present {
+		if e := o.roster.find(key); e != nil && !present {
 			e.unkept = true
 		}
 	}
@@ -175,7 +176,7 @@ func (r *run) complete(ctx context.Context, o *org, thin map[string]extent, take
 			return err
 		}
 		for _, key := range batch {
-			if profiles[key] == nil && r.prior.find(identity{o.name, key}) != nil { // what is not fetched is not NULL
+			if profiles[key] == nil && r.prior.has(identity{o.name, key}) { // what is not fetched is not NULL
 				o.found[key] = true
 				continue
 			}
@@ -220,7 +221,7 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 	}
 	raw := maphash.Bytes(rawSeed, i.Raw)
 	o.mu.Lock()
-	e := o.roster.index[i.Key]
+	e := o.roster.find(i.Key)
 	o.mu.Unlock()
 	if e != nil && e.raw == raw {
 		return e, nil
@@ -238,10 +239,9 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if e == nil {
-		e = &entry{}
-		o.roster.index[user] = e
+		e = o.roster.add(user)
 	}
-	e.item, e.raw, e.digest, e.reused = where, raw, now.digest, now.reused
+	e.item, e.raw, e.reused = where, raw, now.reused
 	e.itemHash, e.extras, e.stats, e.listed = now.itemHash, now.extras, now.stats, now.listed
 	if e.listed {
 		e.modelsHash = now.modelsHash
@@ -252,9 +252,9 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 // read says whose an item is and what it is like. One that has not changed by a byte since the version before was made from it is not taken
 // apart again.
 func (r *run) read(o *org, i sweep.Item) (user string, now entry, ok bool) {
-	before := r.prior.find(identity{o.name, i.Key})
-	if before != nil && r.reuses && before.Digest == o.roster.defaults.Digest(i.Raw) {
-		now.reused, now.digest, now.itemHash, now.modelsHash, now.extras = true, before.Digest, before.ItemHash, before.ModelsHash, before.ExtrasHash
+	before, known := r.prior.find(identity{o.name, i.Key})
+	if known && r.reuses && before.Digest == o.roster.defaults.Digest(i.Raw) {
+		now.reused, now.itemHash, now.modelsHash, now.extras = true, before.ItemHash, before.ModelsHash, before.ExtrasHash
 		if now.listed = before.State == transform.Listed; !now.listed {
 			now.stats = transform.StatsOf(i.Raw)
 		}
@@ -265,7 +265,7 @@ func (r *run) read(o *org, i sweep.Item) (user string, now entry, ok bool) {
 		return "", now, false
 	}
 	r.prefs.Learn(row.Preferences)
-	now.digest, now.itemHash, now.modelsHash, now.extras, now.stats = row.Digest, row.ItemHash, row.ModelsHash, row.ExtrasHash, row.Extras.StatsSum()
+	now.itemHash, now.modelsHash, now.extras, now.stats = row.ItemHash, row.ModelsHash, row.ExtrasHash, row.Extras.StatsSum()
 	now.listed = row.State == transform.Listed
 	return row.UserID, now, true
 }
@@ -314,9 +314,9 @@ func (r *run) askAged(o *org, fetcher *modelFetcher) {
 		return
 	}
 	var fetched []candidate
-	for _, user := range o.roster.keys() {
-		before := r.prior.find(identity{o.name, user})
-		if before == nil || o.roster.index[user].listed {
+	for user, e := range o.roster.inOrder() {
+		before, known := r.prior.find(identity{o.name, user})
+		if !known || e.listed {
 			continue
 		}
 		switch {
@@ -341,16 +341,14 @@ func (r *run) lookUpAbsent(ctx context.Context, o *org) error {
 		return nil
 	}
 	var ask []string
-	for i := range r.prior.rows {
-		p := &r.prior.rows[i]
-		if p.Scope != o.name {
-			continue
-		}
-		switch e := o.roster.index[p.UserID]; {
+	before := r.prior.scope(o.name)
+	for n := range before.users.len() {
+		id := before.ids.Key(n)
+		switch e := o.roster.find(id); {
 		case e == nil:
-			ask = append(ask, p.UserID)
+			ask = append(ask, id)
 		case e.unkept: // the sweep asked already
-			o.absent[p.UserID] = true
+			o.absent[id] = true
 		}
 	}
 	for from := 0; from < len(ask); from += lookupBatch {

@@ -23,9 +23,9 @@ func (r *run) fetchMemories(ctx context.Context, o *org) error {
 		return nil
 	}
 	var ask []string
-	for _, user := range o.roster.keys() {
-		before := r.prior.find(identity{o.name, user})
-		if before == nil || !r.prior.hasMemories || before.ExtrasHash != o.roster.index[user].extras {
+	for user, e := range o.roster.inOrder() {
+		before, known := r.prior.find(identity{o.name, user})
+		if !known || !r.prior.hasMemories || before.ExtrasHash != e.extras {
 			ask = append(ask, user)
 		}
 	}
@@ -71,8 +71,8 @@ func (r *run) fetchMemoriesOf(ctx context.Context, o *org, user string) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := o.roster.index[user]
-	e.answer().memories, e.answer().remembered = places, true
+	a := o.roster.answer(o.roster.find(user))
+	a.memories, a.remembered = places, true
 	return nil
 }
 
@@ -83,8 +83,8 @@ func (b *build) addMemories(ctx context.Context) error {
 	}
 	if b.prior.hasMemories {
 		holds := map[userKey]bool{}
-		for i := range b.d.list {
-			if x := &b.d.list[i]; x.what != deleted && (x.entry == nil || !x.entry.answers().remembered) && x.before != nil {
+		for x := range b.d.each() {
+			if x.what != deleted && (x.entry == nil || !x.org.roster.answers(x.entry).remembered) && x.known {
 				holds[keyOf(x.before)] = true
 			}
 		}
@@ -95,12 +95,11 @@ func (b *build) addMemories(ctx context.Context) error {
 			return err
 		}
 	}
-	for i := range b.d.list {
-		x := &b.d.list[i]
+	for x := range b.d.each() {
 		if x.entry == nil || x.what == deleted {
 			continue
 		}
-		for _, place := range x.entry.answers().memories {
+		for _, place := range x.org.roster.answers(x.entry).memories {
 			raw, err := b.spill.get(place)
 			if err != nil {
 				return err

@@ -36,14 +36,15 @@ type modelPolicy struct {
 	interval time.Duration // since the run before: how long it may be until the next
 }
 
-// now is the reason to ask for a user's models at once; ageing is decided when all users are known.
-func (p modelPolicy) now(e *entry, before *transform.Bookkeeping) Reason {
+// now is the reason to ask for a user's models at once; ageing is decided when all users are known. before is zero for a user whom the version
+// before did not have.
+func (p modelPolicy) now(e *entry, before transform.PriorUser) Reason {
 	switch {
 	case e.listed || p.mode == config.ModelsNone:
 		return NotNeeded
 	case p.mode == config.ModelsAll:
 		return AskedForAll
-	case before == nil || before.State == transform.Pending || before.State == transform.Listed:
+	case before.State == "" || before.State == transform.Pending || before.State == transform.Listed:
 		return NeverAsked
 	case before.StatsAtLast != e.stats:
 		return StatsMoved
@@ -270,7 +271,7 @@ func (f *modelFetcher) take(ctx context.Context, user string, m amigo.Model, err
 // setModel keeps the answer about a user's models.
 func (o *org) setModel(s *spill, user string, m amigo.Model) error {
 	o.mu.Lock()
-	e := o.roster.index[user]
+	e := o.roster.find(user)
 	o.mu.Unlock()
 	at := transform.MicrosOf(m.At)
 	switch m.State {
@@ -284,12 +285,12 @@ func (o *org) setModel(s *spill, user string, m amigo.Model) error {
 		row.SetModels(transform.DecodeModels(m.Raw, nil))
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		a := e.answer()
+		a := o.roster.answer(e)
 		a.model, a.modelState, a.modelAt, e.modelsHash = where, transform.Fetched, at, row.ModelsHash
 	case amigo.Forbidden:
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		a := e.answer()
+		a := o.roster.answer(e)
 		a.modelState, a.modelAt = transform.Forbidden, at
 	}
 	return nil

@@ -43,7 +43,7 @@ func TestYearOfNights(t *testing.T) {
 		never := 0
 		for i := range fetched {
 			if fetched[i] == 0 {
-				if policy.now(&entry{}, nil) != NeverAsked {
+				if policy.now(&entry{}, transform.PriorUser{}) != NeverAsked {
 					t.Fatal("a user who was never asked for is not asked for")
 				}
 				never++
@@ -52,7 +52,7 @@ func TestYearOfNights(t *testing.T) {
 		}
 		for range users / 50 {
 			if i := rng.IntN(users); fetched[i] != 0 {
-				before := &transform.Bookkeeping{State: transform.Fetched, StatsAtLast: transform.StatsHash{Sum: 1, Valid: true}}
+				before := transform.PriorUser{State: transform.Fetched, StatsAtLast: transform.StatsHash{Sum: 1, Valid: true}}
 				if policy.now(&entry{stats: transform.StatsHash{Sum: 2, Valid: true}}, before) != StatsMoved {
 					t.Fatal("a user who talked is not asked for")
 				}
@@ -110,18 +110,18 @@ func TestModelReasons(t *testing.T) {
 		name   string
 		mode   config.Models
 		e      entry
-		before *transform.Bookkeeping
+		before transform.PriorUser
 		want   Reason
 	}{
-		{"a new user", config.ModelsAuto, entry{}, nil, NeverAsked},
-		{"pending", config.ModelsAuto, entry{}, &transform.Bookkeeping{State: transform.Pending}, NeverAsked},
-		{"listed before, and no more", config.ModelsAuto, entry{}, &transform.Bookkeeping{State: transform.Listed}, NeverAsked},
-		{"listed", config.ModelsAll, entry{listed: true}, nil, NotNeeded},
-		{"stats as they were", config.ModelsAuto, entry{stats: moved}, &transform.Bookkeeping{State: transform.Fetched, StatsAtLast: moved}, NotNeeded},
-		{"stats moved", config.ModelsAuto, entry{stats: moved}, &transform.Bookkeeping{State: transform.Fetched}, StatsMoved},
-		{"forbidden, stats moved", config.ModelsAuto, entry{stats: moved}, &transform.Bookkeeping{State: transform.Forbidden}, StatsMoved},
-		{"all", config.ModelsAll, entry{stats: moved}, &transform.Bookkeeping{State: transform.Fetched, StatsAtLast: moved}, AskedForAll},
-		{"none", config.ModelsNone, entry{}, nil, NotNeeded},
+		{"a new user", config.ModelsAuto, entry{}, transform.PriorUser{}, NeverAsked},
+		{"pending", config.ModelsAuto, entry{}, transform.PriorUser{State: transform.Pending}, NeverAsked},
+		{"listed before, and no more", config.ModelsAuto, entry{}, transform.PriorUser{State: transform.Listed}, NeverAsked},
+		{"listed", config.ModelsAll, entry{listed: true}, transform.PriorUser{}, NotNeeded},
+		{"stats as they were", config.ModelsAuto, entry{stats: moved}, transform.PriorUser{State: transform.Fetched, StatsAtLast: moved}, NotNeeded},
+		{"stats moved", config.ModelsAuto, entry{stats: moved}, transform.PriorUser{State: transform.Fetched}, StatsMoved},
+		{"forbidden, stats moved", config.ModelsAuto, entry{stats: moved}, transform.PriorUser{State: transform.Forbidden}, StatsMoved},
+		{"all", config.ModelsAll, entry{stats: moved}, transform.PriorUser{State: transform.Fetched, StatsAtLast: moved}, AskedForAll},
+		{"none", config.ModelsNone, entry{}, transform.PriorUser{}, NotNeeded},
 	} {
 		if got := (modelPolicy{mode: c.mode}).now(&c.e, c.before); got != c.want {
 			t.Errorf("%s: reason %d, want %d", c.name, got, c.want)

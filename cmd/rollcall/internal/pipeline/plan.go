@@ -97,7 +97,7 @@ func (r *run) planOrg(name string) OrgPlan {
 	out := OrgPlan{Org: name}
 	policy := r.modelPolicy()
 	var fetched []candidate
-	for _, row := range r.prior.scope(name) {
+	for row := range r.prior.scope(name).all() {
 		out.Users++
 		switch {
 		case row.State == transform.Listed || policy.mode == config.ModelsNone:

@@ -1,17 +1,17 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/rollcall-data/rollcall/extract/keyset"
 	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/schema"
@@ -25,7 +25,7 @@ type identity struct{ scope, user string }
 type prior struct {
 	version publish.Version
 	exists  bool
-	rows    []transform.Bookkeeping // of every live user, in the order of the tables: by scope and user_id, bytewise
+	scopes  []*priorScope // in the order of the tables: bytewise
 	deleted map[identity]bool
 	prefs   []transform.PriorColumn
 	roles   []transform.Role
@@ -40,26 +40,94 @@ type prior struct {
 	shared map[string]string // texts that many users share
 }
 
-// find is the bookkeeping of a user of the version before, nil where there is none.
-func (p *prior) find(id identity) *transform.Bookkeeping {
-	i, ok := sort.Find(len(p.rows), func(i int) int {
-		return cmp.Or(strings.Compare(id.scope, p.rows[i].Scope), strings.Compare(id.user, p.rows[i].UserID))
-	})
-	if !ok {
-		return nil
-	}
-	return &p.rows[i]
+// priorScope are the live users of one organization. There may be millions: nothing here holds a pointer for each.
+type priorScope struct {
+	name  string
+	ids   keyset.Set        // numbered in the order of the tables: bytewise
+	users list[packedUser]  // by their number
+	texts []string          // that many users share
+	known map[string]uint32 // the places of texts
 }
+
+// packedUser is a transform.PriorUser but for its identity.
+type packedUser struct {
+	itemHash, modelsHash, digest transform.Hash
+	extras                       int64
+	modelsAt                     transform.Micros
+	stats                        transform.StatsHash
+	orgValid                     bool
+	org, state                   uint32 // places in texts
+}
+
+func (s *priorScope) add(u transform.PriorUser) {
+	s.ids.Add(u.UserID)
+	s.users.add(packedUser{
+		itemHash: u.ItemHash, modelsHash: u.ModelsHash, digest: u.Digest, extras: u.ExtrasHash, modelsAt: u.ModelsAt, stats: u.StatsAtLast,
+		org: s.place(u.Org.String), orgValid: u.Org.Valid, state: s.place(string(u.State)),
+	})
+}
+
+// place is that of a text in texts.
+func (s *priorScope) place(text string) uint32 {
+	at, ok := s.known[text]
+	if !ok {
+		at, text = uint32(len(s.texts)), strings.Clone(text)
+		s.texts, s.known[text] = append(s.texts, text), at
+	}
+	return at
+}
+
+// user is the nth user.
+func (s *priorScope) user(n int) transform.PriorUser {
+	u := s.users.at(n)
+	return transform.PriorUser{
+		Scope: s.name, UserID: s.ids.Key(n), Org: transform.Text{String: s.texts[u.org], Valid: u.orgValid},
+		State: transform.ModelsState(s.texts[u.state]), ModelsAt: u.modelsAt, StatsAtLast: u.stats,
+		ItemHash: u.itemHash, ModelsHash: u.modelsHash, Digest: u.digest, ExtrasHash: u.extras,
+	}
+}
+
+// all are the users, in order.
+func (s *priorScope) all() iter.Seq[transform.PriorUser] {
+	return func(yield func(transform.PriorUser) bool) {
+		for n := range s.users.len() {
+			if !yield(s.user(n)) {
+				return
+			}
+		}
+	}
+}
+
+// scope are an organization's users; none where it has none.
+func (p *prior) scope(name string) *priorScope {
+	i, ok := slices.BinarySearchFunc(p.scopes, name, func(s *priorScope, name string) int { return strings.Compare(s.name, name) })
+	if !ok {
+		return &priorScope{name: name}
+	}
+	return p.scopes[i]
+}
+
+// find is what is known of a user of the version before; false where there is none.
+func (p *prior) find(id identity) (transform.PriorUser, bool) {
+	s := p.scope(id.scope)
+	n := s.ids.Find(id.user)
+	if n < 0 {
+		return transform.PriorUser{}, false
+	}
+	return s.user(n), true
+}
+
+func (p *prior) has(id identity) bool { return p.scope(id.scope).ids.Find(id.user) >= 0 }
 
 func loadPrior(ctx context.Context, v publish.Version, mem memory.Allocator) (*prior, error) {
 	p := &prior{version: v, exists: true, hasMemories: v.Has(schema.NameMemories), deleted: map[identity]bool{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
-	err := eachBatch(ctx, v, mem, schema.NameUsersFlat, transform.BookkeepingColumns, func(c transform.Columns) error {
+	err := eachBatch(ctx, v, mem, schema.NameUsersFlat, transform.PriorUserColumns, func(c transform.Columns) error {
 		for i := range c.Rows() {
-			r := transform.BookkeepingAt(c, i)
-			r.Scope, r.UserID, r.LastSeen = p.intern(r.Scope), strings.Clone(r.UserID), p.intern(r.LastSeen)
-			r.Org.String = p.intern(r.Org.String)
-			r.State = transform.ModelsState(p.intern(string(r.State)))
-			p.rows = append(p.rows, r)
+			u := transform.PriorUserAt(c, i)
+			if n := len(p.scopes); n == 0 || p.scopes[n-1].name != u.Scope {
+				p.scopes = append(p.scopes, &priorScope{name: strings.Clone(u.Scope), known: map[string]uint32{}})
+			}
+			p.scopes[len(p.scopes)-1].add(u)
 		}
 		return nil
 	})
@@ -185,17 +253,6 @@ func eachBatchOf(ctx context.Context, r *parquet.Reader, take func(transform.Col
 			return err
 		}
 	}
-}
-
-// usersOf counts the live users of an organization.
-func (p *prior) usersOf(scope string) int {
-	n := 0
-	for i := range p.rows {
-		if p.rows[i].Scope == scope {
-			n++
-		}
-	}
-	return n
 }
 
 // clock is that of the run that the version shows; zero where there is no version.

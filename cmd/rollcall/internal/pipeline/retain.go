@@ -145,9 +145,11 @@ func answersOf(ctx context.Context, v publish.Version, runs []journal.RunInfo, o
 		return nil, err
 	}
 	live := &liveAnswers{models: map[modelKey]bool{}}
-	for i := range p.rows {
-		if r := &p.rows[i]; r.ModelsAt.Valid {
-			live.models[modelKey{identity{r.Scope, r.UserID}, r.ModelsAt.At}] = true
+	for _, s := range p.scopes {
+		for u := range s.all() {
+			if u.ModelsAt.Valid {
+				live.models[modelKey{identity{u.Scope, u.UserID}, u.ModelsAt.At}] = true
+			}
 		}
 	}
 	live.columns, err = columnsFrom(ctx, p, runs, opener)

@@ -2,10 +2,13 @@ package pipeline
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/rollcall-data/rollcall/extract/keyset"
 	"github.com/rollcall-data/rollcall/transform"
 )
 
@@ -83,21 +86,19 @@ func (s *spill) read(e extent, b []byte) ([]byte, error) {
 
 func (s *spill) close() error { return s.file.Close() }
 
-// entry is what is known of a user of one organization in this run. There is one for each user, so it is kept small.
+// entry is what is known of a user of one organization in this run. There is one for each user, so it is kept small, and without a pointer.
 type entry struct {
 	item   extent
 	raw    uint64 // hash of the item's bytes as they came, to know it again
 	unkept bool   // seen, but gone by now: asked for by id and absent
 	reused bool   // the item is, byte for byte, what the version before was made from
 	listed bool   // it has context and models
+	came   uint32 // the place in roster.came plus one; 0: nothing came beside the list
 
-	digest     transform.Hash // of the item
 	itemHash   transform.Hash
 	modelsHash transform.Hash // of listed or fetched models
 	extras     int64
 	stats      transform.StatsHash
-
-	more *answers // nil: nothing
 }
 
 // answers are what came about a user beside the list.
@@ -112,45 +113,88 @@ type answers struct {
 	remembered bool // the memories were asked for in this run
 }
 
-// answers are those that came; zero where none did.
-func (e *entry) answers() answers {
-	if e.more == nil {
-		return answers{}
-	}
-	return *e.more
-}
-
-// answer is where to note one that comes.
-func (e *entry) answer() *answers {
-	if e.more == nil {
-		e.more = &answers{}
-	}
-	return e.more
-}
-
-// roster is every user of one organization as last seen, by user_id.
+// roster is every user of one organization as last seen.
 type roster struct {
 	defaults transform.Defaults
 	spill    *spill
-	index    map[string]*entry
+	users    keyset.Set  // user ids
+	entries  list[entry] // by their number
+	came     list[answers]
 	rows     map[string][]byte // rows without an identity, by key of the sweep
 	item     []byte            // the last that was read back
 }
 
 func newRoster(d transform.Defaults, s *spill) *roster {
-	return &roster{defaults: d, spill: s, index: map[string]*entry{}, rows: map[string][]byte{}}
+	return &roster{defaults: d, spill: s, rows: map[string][]byte{}}
 }
 
-// keys lists the users who are there, in order.
-func (r *roster) keys() []string {
-	keys := make([]string, 0, len(r.index))
-	for k, e := range r.index {
-		if !e.unkept {
-			keys = append(keys, k)
+// find is a user's entry, nil for who was not seen. It stays where it is.
+func (r *roster) find(user string) *entry {
+	n := r.users.Find(user)
+	if n < 0 {
+		return nil
+	}
+	return r.entries.at(n)
+}
+
+// add is a user's entry, a new one where there is none.
+func (r *roster) add(user string) *entry {
+	n, added := r.users.Add(user)
+	if added {
+		r.entries.add(entry{})
+	}
+	return r.entries.at(n)
+}
+
+// all are the users seen, in the order in which they were.
+func (r *roster) all() iter.Seq2[string, *entry] {
+	return func(yield func(string, *entry) bool) {
+		for n := range r.users.Len() {
+			if !yield(r.users.Key(n), r.entries.at(n)) {
+				return
+			}
 		}
 	}
-	slices.Sort(keys)
-	return keys
+}
+
+// there are the numbers of the users who are there, in the order of their ids.
+func (r *roster) there() []uint32 {
+	numbers := make([]uint32, 0, r.users.Len())
+	for n := range r.users.Len() {
+		if !r.entries.at(n).unkept {
+			numbers = append(numbers, uint32(n))
+		}
+	}
+	slices.SortFunc(numbers, func(a, b uint32) int { return strings.Compare(r.users.Key(int(a)), r.users.Key(int(b))) })
+	return numbers
+}
+
+// inOrder are the users who are there, in the order of their ids.
+func (r *roster) inOrder() iter.Seq2[string, *entry] {
+	return func(yield func(string, *entry) bool) {
+		for _, n := range r.there() {
+			if !yield(r.users.Key(int(n)), r.entries.at(int(n))) {
+				return
+			}
+		}
+	}
+}
+
+// answers are those that came about a user; zero where none did.
+func (r *roster) answers(e *entry) answers {
+	if e.came == 0 {
+		return answers{}
+	}
+	return *r.came.at(int(e.came) - 1)
+}
+
+// answer is where to note one that comes.
+func (r *roster) answer(e *entry) *answers {
+	if e.came == 0 {
+		r.came.add(answers{})
+		e.came = uint32(r.came.len())
+	}
+	return r.came.at(int(e.came) - 1)
 }
 
 // row takes a user's item apart again. The row shares memory with the next one.
@@ -160,7 +204,8 @@ func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
 	if err != nil {
 		return transform.Row{}, nil, err
 	}
-	if where := e.answers().columns; where.len > 0 {
+	digest := r.defaults.Digest(raw)
+	if where := r.answers(e).columns; where.len > 0 {
 		columns, err := r.spill.get(where)
 		if err != nil {
 			return transform.Row{}, nil, err
@@ -168,7 +213,7 @@ func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
 		raw, _ = transform.Complete(raw, columns)
 	}
 	row, issues, _ := transform.Reread(raw, r.defaults) // it was decoded when it came
-	row.ItemHash, row.ExtrasHash, row.Digest = e.itemHash, e.extras, e.digest
+	row.ItemHash, row.ExtrasHash, row.Digest = e.itemHash, e.extras, digest
 	if row.State == transform.Listed {
 		row.ModelsHash = e.modelsHash
 	}

@@ -173,12 +173,12 @@ func (r *run) compareWith(ctx context.Context, v publish.Version) error {
 			if o == nil {
 				continue
 			}
-			e := o.roster.index[row.UserID]
+			e := o.roster.find(row.UserID)
 			switch {
 			case e == nil || row.LastSeen != v.Manifest.DataRun: // kept, or found by a look-up of the absent
 			case e.itemHash != row.ItemHash:
 				return fmt.Errorf("row %d of users is not what the API answered", i)
-			case e.answers().modelState == transform.Fetched && row.State == transform.Fetched && e.modelsHash != row.ModelsHash:
+			case o.roster.answers(e).modelState == transform.Fetched && row.State == transform.Fetched && e.modelsHash != row.ModelsHash:
 				return fmt.Errorf("the models in row %d of users are not what the API answered", i)
 			}
 		}
