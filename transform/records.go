@@ -2,6 +2,7 @@ package transform
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -129,6 +130,43 @@ func HistoryRow(c Columns, row int) Version {
 	v.Deleted, _ = c.Bool("_is_deleted", row)
 	return v
 }
+
+// ClosedColumns are the columns of users_history that Closed reads and gives anew.
+var ClosedColumns = []string{"_valid_to", "_is_current"}
+
+// Closed are the ClosedColumns of a batch of users_history in which some rows are closed at an instant.
+func Closed(mem memory.Allocator, c Columns, at Micros, closes func(row int) bool) arrow.Record {
+	b := array.NewRecordBuilder(mem, arrow.NewSchema([]arrow.Field{
+		{Name: "_valid_to", Type: schema.T(schema.Timestamp).Arrow(), Nullable: true}, {Name: "_is_current", Type: schema.T(schema.Bool).Arrow(), Nullable: true},
+	}, nil))
+	defer b.Release()
+	to, current := b.Field(0).(*array.TimestampBuilder), b.Field(1).(*array.BooleanBuilder)
+	for i := range c.Rows() {
+		until := c.Micros("_valid_to", i)
+		if closes(i) {
+			until = at
+		}
+		current.Append(!until.Valid)
+		if until.Valid {
+			to.Append(arrow.Timestamp(until.At))
+		} else {
+			to.AppendNull()
+		}
+	}
+	return b.NewRecord()
+}
+
+// With are the same rows with the columns of another batch in the place of those of their name. Neither batch is retained.
+func (c Columns) With(o arrow.Record) Columns {
+	columns := slices.Clone(c.batch.Columns())
+	for i, f := range o.Schema().Fields() {
+		columns[c.index[f.Name]] = o.Column(i)
+	}
+	return Columns{array.NewRecord(c.batch.Schema(), columns, c.batch.NumRows()), c.index}
+}
+
+// Release gives up what With made.
+func (c Columns) Release() { c.batch.Release() }
 
 // IssueRow reads a row of _issues, copying it. Raw is the value as the table shows it.
 func IssueRow(c Columns, row int) Issue {

@@ -61,7 +61,7 @@ var ours = []rule{
 	{"load/duckdb.(*Verifier).", stageVerify}, {"load/duckdb.OpenVerifier", stageVerify},
 	{"load/duckdb.(*Reader).", stageRead}, {"load/duckdb.OpenReader", stageRead}, {"load/duckdb.", stageDuckDB},
 	{"load/parquet.(*Reader).", stageRead}, {"load/parquet.NewReader", stageRead}, {"load/parquet.OpenPart", stageRead}, {"load/parquet.", stageParquet},
-	{"load/publish.compare", stageVerify}, {"load/publish.readParts", stageVerify}, {"load/publish.Version.Verify", stageVerify},
+	{"load/publish.(*comparison)", stageVerify}, {"load/publish.(*Building).compare", stageVerify}, {"load/publish.compare", stageVerify}, {"load/publish.Version.Verify", stageVerify},
 	{"load/publish.Version.Intact", stageVerify}, {"load/", stagePublish},
 	{"extract/journal.", stageJournal}, {"extract/sandbox", stageRest}, {"extract", stageReceive},
 	{"transform/", stageParse}, // rawjson, pii

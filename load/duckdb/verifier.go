@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/marcboeker/go-duckdb"
-
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -67,32 +65,6 @@ func (v *Verifier) Columns(ctx context.Context, table string) ([]string, error) 
 		return nil, fmt.Errorf("no table %s", table)
 	}
 	return names, nil
-}
-
-// Digest is the rows of a relation in short: how many, and the sum of a hash of each. Relations of the same rows in any order have equal
-// digests.
-type Digest struct {
-	Rows int64
-	Sum  string
-}
-
-// Digest reads the columns of a relation, an SQL expression to select from.
-func (v *Verifier) Digest(ctx context.Context, relation string, columns ...string) (Digest, error) {
-	exact, err := v.exact(ctx, relation, columns)
-	if err != nil {
-		return Digest{}, err
-	}
-	var d Digest
-	q := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(%s)::HUGEINT), 0)::VARCHAR FROM %s", strings.Join(exact, ", "), relation)
-	err = v.db.QueryRowContext(ctx, q).Scan(&d.Rows, &d.Sum)
-	if full := new(duckdb.Error); v.more && errors.As(err, &full) && full.Type == duckdb.ErrorTypeOutOfMemory {
-		v.more = false
-		if _, err := v.db.ExecContext(ctx, "SET memory_limit = "+schema.Literal(longStrings)); err != nil {
-			return Digest{}, err
-		}
-		return v.Digest(ctx, relation, columns...)
-	}
-	return d, err
 }
 
 // exact are expressions of the columns whose hashes tell any two values apart. DuckDB has one hash for NULL, [] and [NULL], and one for 0.0

@@ -79,7 +79,7 @@ func TestDigest(t *testing.T) {
 	if a, b := digest("(VALUES (0.0::DOUBLE)) t(x)", "x"), digest("(VALUES (-0.0::DOUBLE)) t(x)", "x"); a == b {
 		t.Error("0.0 and -0.0 have one digest")
 	}
-	if d := digest("numbers", "n"); d != (Digest{0, "0"}) {
+	if d := digest("numbers", "n"); d != (Digest{}) {
 		t.Errorf("no rows: %+v", d)
 	}
 	if _, err := v.Digest(t.Context(), "numbers", "m"); err == nil {
@@ -87,6 +87,46 @@ func TestDigest(t *testing.T) {
 	}
 	if _, err := v.Digest(t.Context(), "numbers; DROP TABLE numbers", "n"); err == nil {
 		t.Error("two statements have a digest")
+	}
+}
+
+func TestDigestsAddUp(t *testing.T) {
+	path := newPath(t)
+	w := create(t, path, numbers)
+	count(t, w, checked(t), 0, 100)
+	closed(t, w)
+	v, err := OpenVerifier(t.Context(), path, Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := v.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	digest := func(where string) Digest {
+		t.Helper()
+		d, err := v.Digest(t.Context(), "(FROM numbers WHERE "+where+")", "n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	all, some := digest("true"), digest("n < 40")
+	if got := some.Add(digest("n >= 40")); got != all || got.Rows != 100 || some == all {
+		t.Errorf("%v in two, %v in one", got, all)
+	}
+	if got, ok := ParseDigest(all.String(), 100); !ok || got != all {
+		t.Errorf("%v came back as %v", all, got)
+	}
+	for _, text := range []string{"", "1234", "duckdb-v9.9.9:00000000000000000000000000000001", hashedBy, hashedBy + "xyz"} {
+		if d, ok := ParseDigest(text, 1); ok {
+			t.Errorf("%q is %v", text, d)
+		}
+	}
+	version, err := Version(t.Context())
+	if err != nil || hashedBy != "duckdb-"+version+":" {
+		t.Errorf("digests are said to be of %s, DuckDB is %s, %v", hashedBy, version, err)
 	}
 }
 

@@ -189,6 +189,22 @@ func (w *Writer) withView(ctx context.Context, s *arrow.Schema, batches []arrow.
 // Delete removes the rows of a kept table whose columns are those of a row of keys, NULL being NULL, and that meet the condition, SQL about
 // the table as t; empty is none. It comes before what is appended to the table.
 func (w *Writer) Delete(ctx context.Context, table string, keys arrow.Record, condition string) error {
+	return w.change(ctx, keys, fmt.Sprintf("DELETE FROM %s t USING %s k WHERE %s", schema.Quote(table), viewName, meets(keys, condition)))
+}
+
+// Update gives columns of rows of a kept table other values: set is the SQL of the assignments. The rows are chosen as Delete chooses them. Only these
+// columns are written anew; they should be narrow.
+func (w *Writer) Update(ctx context.Context, table string, keys arrow.Record, set, condition string) error {
+	return w.change(ctx, keys, fmt.Sprintf("UPDATE %s t SET %s FROM %s k WHERE %s", schema.Quote(table), set, viewName, meets(keys, condition)))
+}
+
+// UpdateOthers is Update for the rows of a kept table that are under none of the keys.
+func (w *Writer) UpdateOthers(ctx context.Context, table string, keys arrow.Record, set string) error {
+	return w.change(ctx, keys, fmt.Sprintf("UPDATE %s t SET %s WHERE NOT EXISTS (SELECT 1 FROM %s k WHERE %s)", schema.Quote(table), set, viewName, meets(keys, "")))
+}
+
+// meets is the SQL that chooses the rows t under the keys k.
+func meets(keys arrow.Record, condition string) string {
 	var on []string
 	for _, f := range keys.Schema().Fields() {
 		on = append(on, fmt.Sprintf("t.%[1]s IS NOT DISTINCT FROM k.%[1]s", schema.Quote(f.Name)))
@@ -196,10 +212,13 @@ func (w *Writer) Delete(ctx context.Context, table string, keys arrow.Record, co
 	if condition != "" {
 		on = append(on, condition)
 	}
-	sql := fmt.Sprintf("DELETE FROM %s t USING %s k WHERE %s", schema.Quote(table), viewName, strings.Join(on, " AND "))
+	return strings.Join(on, " AND ")
+}
+
+func (w *Writer) change(ctx context.Context, keys arrow.Record, sql string) error {
 	if err := w.withView(ctx, keys.Schema(), []arrow.Record{keys}, sql); err != nil {
 		w.failed = true
-		return fmt.Errorf("duckdb: delete from %s: %w", table, err)
+		return fmt.Errorf("duckdb: %s: %w", sql, err)
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ type Part struct {
 	Name  string // of the file
 	Rows  int64
 	Nulls []int64 // by column: in how many rows it is NULL
+
+	Digest string // of the rows, by who compares them; empty where it is not known
 }
 
 // Writer writes one table, in as many parts as its size asks for, one at least. It is not safe for concurrent use.
@@ -76,7 +78,7 @@ func arrowSchema(t schema.Table) *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
-func properties(mem memory.Allocator, t schema.Table) *parquet.WriterProperties {
+func properties(mem memory.Allocator, t schema.Table, more ...parquet.WriterProperty) *parquet.WriterProperties {
 	options := []parquet.WriterProperty{
 		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(zstdLevel), parquet.WithMaxRowGroupLength(rowGroupRows),
 		parquet.WithDictionaryDefault(false), parquet.WithDataPageSize(pageBytes), parquet.WithAllocator(mem), parquet.WithCreatedBy("rollcall"),
@@ -89,7 +91,7 @@ func properties(mem memory.Allocator, t schema.Table) *parquet.WriterProperties 
 			options = append(options, parquet.WithStatsFor(c.Name, false))
 		}
 	}
-	return parquet.NewWriterProperties(options...)
+	return parquet.NewWriterProperties(append(options, more...)...)
 }
 
 func (w *Writer) begin() (err error) {
@@ -133,20 +135,30 @@ func (w *Writer) Append(batch arrow.Record) error {
 
 // Link takes over a part of another version as it is, behind the rows so far. It must be on the same file system.
 func (w *Writer) Link(path string, p Part) error {
-	if err := w.end(); err != nil {
+	if err := w.beginOther(); err != nil {
 		return err
-	}
-	if n := len(w.parts); n > 0 && w.parts[n-1].Rows == 0 { // the first one, begun with the table
-		w.parts = w.parts[:n-1]
-		if err := os.Remove(filepath.Join(w.dir, PartName(n-1))); err != nil {
-			return w.fail(PartName(n-1), err)
-		}
 	}
 	p.Name = PartName(len(w.parts))
 	if err := os.Link(path, filepath.Join(w.dir, p.Name)); err != nil {
 		return w.fail(p.Name, err)
 	}
 	w.parts = append(w.parts, p)
+	return nil
+}
+
+// beginOther makes way for a part that is not written batch by batch.
+func (w *Writer) beginOther() error {
+	if err := w.end(); err != nil {
+		return err
+	}
+	n := len(w.parts)
+	if n == 0 || w.parts[n-1].Rows > 0 {
+		return nil
+	}
+	w.parts = w.parts[:n-1] // the first one, begun with the table
+	if err := os.Remove(filepath.Join(w.dir, PartName(n-1))); err != nil {
+		return w.fail(PartName(n-1), err)
+	}
 	return nil
 }
 

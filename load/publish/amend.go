@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/load/duckdb"
+	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/schema"
 )
 
@@ -68,7 +69,7 @@ func (b *Building) Keep(table string, batch arrow.Record) error {
 	}
 	b.count(table, batch)
 	batch.Retain()
-	b.toParts <- work{table: table, batch: batch}
+	b.toParts <- work{table: table, batches: []arrow.Record{batch}}
 	return nil
 }
 
@@ -81,17 +82,65 @@ func (b *Building) Link(table string, part FileEntry) error {
 	for i, n := range part.Nulls {
 		b.nulls[table][i] += n
 	}
-	b.toParts <- work{table: table, other: true, link: &part}
+	b.toParts <- work{table: table, do: func(context.Context) error {
+		return b.parts[table].Link(b.base.Path(part), parquet.Part{Rows: part.Rows, Nulls: part.Nulls, Digest: part.RowsDigest})
+	}}
 	return nil
+}
+
+// Patch adds a part of the base with some columns new, for Parquet: cells has them, for all its rows in the part's order. For DuckDB there is Update.
+func (b *Building) Patch(table string, part FileEntry, cells []arrow.Record) error {
+	if err := b.err(); err != nil {
+		return err
+	}
+	b.rows[table] += part.Rows
+	nulls := slices.Clone(part.Nulls)
+	for i, c := range b.columns(table) {
+		if len(cells) > 0 && cells[0].Schema().HasField(c.Name) {
+			nulls[i] = 0
+			for _, batch := range cells {
+				nulls[i] += int64(batch.Column(batch.Schema().FieldIndices(c.Name)[0]).NullN())
+			}
+		}
+	}
+	for i, n := range nulls {
+		b.nulls[table][i] += n
+	}
+	for _, batch := range cells {
+		batch.Retain()
+	}
+	b.toParts <- work{table: table, batches: cells, do: func(context.Context) error {
+		return b.parts[table].Patch(b.base.Path(part), parquet.Part{Rows: part.Rows, Nulls: part.Nulls}, cells)
+	}}
+	return nil
+}
+
+func (b *Building) columns(table string) []schema.Column {
+	i := slices.IndexFunc(b.tables, func(t schema.Table) bool { return t.Name == table })
+	return b.tables[i].Columns
 }
 
 // Delete removes the rows that the base has under the keys; see duckdb.Writer.Delete.
 func (b *Building) Delete(table string, keys arrow.Record, condition string) error {
+	return b.change(table, keys, func(ctx context.Context) error { return b.db.Delete(ctx, table, keys, condition) })
+}
+
+// Update gives columns of the rows that the base has under the keys other values; see duckdb.Writer.Update. For Parquet there is Patch, or Keep.
+func (b *Building) Update(table string, keys arrow.Record, set, condition string) error {
+	return b.change(table, keys, func(ctx context.Context) error { return b.db.Update(ctx, table, keys, set, condition) })
+}
+
+// UpdateOthers is Update for the rows that are under none of the keys.
+func (b *Building) UpdateOthers(table string, keys arrow.Record, set string) error {
+	return b.change(table, keys, func(ctx context.Context) error { return b.db.UpdateOthers(ctx, table, keys, set) })
+}
+
+func (b *Building) change(table string, keys arrow.Record, do func(context.Context) error) error {
 	if err := b.err(); err != nil {
 		return err
 	}
 	keys.Retain()
-	b.toDB <- work{table: table, batch: keys, other: true, condition: condition}
+	b.toDB <- work{table: table, batches: []arrow.Record{keys}, do: do}
 	return nil
 }
 

@@ -96,6 +96,8 @@ func TestAmend(t *testing.T) {
 	}
 	if parts := v.Parts("linked"); len(parts) != 2 || parts[0].SHA256 != base.Parts("linked")[0].SHA256 || parts[0].Rows != 5000 || parts[1].Rows != 10 {
 		t.Errorf("parts %+v", parts)
+	} else if parts[0].RowsDigest == "" || parts[0].RowsDigest != base.Parts("linked")[0].RowsDigest || parts[1].RowsDigest == "" {
+		t.Errorf("digests of the rows: %+v", parts)
 	}
 	a, errA := os.Stat(base.Path(base.Parts("linked")[0]))
 	c, errC := os.Stat(v.Path(v.Parts("linked")[0]))
@@ -107,6 +109,73 @@ func TestAmend(t *testing.T) {
 	}
 	if v.Manifest.Compact != base.Manifest.Compact {
 		t.Errorf("compact at %d bytes, the base at %d", v.Manifest.Compact, base.Manifest.Compact)
+	}
+}
+
+// TestPatch: rows that are closed in two columns are so in both forms, and the others are not touched.
+func TestPatch(t *testing.T) {
+	w := warehouse(t)
+	tables := []schema.Table{flags}
+	whole, err := w.Begin(t.Context(), "run-1", tables, memory.DefaultAllocator, duckdb.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := numbered(memory.DefaultAllocator, 0, 5000)
+	defer rows.Release()
+	if err := whole.Append("flags", rows); err != nil {
+		t.Fatal(err)
+	}
+	base, err := whole.Publish(t.Context(), Details{})
+	if err := errors.Join(err, whole.Abort()); err != nil {
+		t.Fatal(err)
+	}
+	for name, right := range map[string]bool{"both": true, "Parquet alone": false} {
+		t.Run(name, func(t *testing.T) {
+			b, err := w.Amend(t.Context(), "run-"+name, base, tables, []string{"flags"}, memory.DefaultAllocator, duckdb.Settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := b.Abort(); err != nil {
+					t.Error(err)
+				}
+			}()
+			text := array.NewStringBuilder(memory.DefaultAllocator)
+			defer text.Release()
+			for i := range 5000 {
+				if i == 7 {
+					text.Append("patched")
+				} else {
+					text.AppendNull()
+				}
+			}
+			column := text.NewArray()
+			defer column.Release()
+			cells := array.NewRecord(arrow.NewSchema([]arrow.Field{flags.Arrow().Field(2)}, nil), []arrow.Array{column}, 5000)
+			defer cells.Release()
+			seven := numbered(memory.DefaultAllocator, 7, 8)
+			defer seven.Release()
+			key := array.NewRecord(arrow.NewSchema([]arrow.Field{flags.Arrow().Field(0)}, nil), []arrow.Array{seven.Column(0)}, 1)
+			defer key.Release()
+			errs := []error{b.Patch("flags", base.Parts("flags")[0], []arrow.Record{cells})}
+			if right {
+				set := schema.Quote(flags.Columns[2].Name) + " = "
+				errs = append(errs, b.UpdateOthers("flags", key, set+"NULL"), b.Update("flags", key, set+"'patched'", ""))
+			}
+			if n, nulls := b.Nulls("flags"); n != 5000 || nulls[0] != 0 || nulls[2] != 4999 {
+				t.Errorf("%d rows, NULLs %v", n, nulls)
+			}
+			v, err := b.Publish(t.Context(), Details{Base: base.Run})
+			var difference *DifferenceError
+			switch err := errors.Join(append(errs, err)...); {
+			case !right && !errors.As(err, &difference):
+				t.Errorf("it was published: %v", err)
+			case right && err != nil:
+				t.Error(err)
+			case right && v.Parts("flags")[0].Nulls[2] != 4999:
+				t.Errorf("parts %+v", v.Parts("flags"))
+			}
+		})
 	}
 }
 

@@ -67,7 +67,7 @@ func (b *Building) Replace(ctx context.Context, old Version, edit func(*Manifest
 	}
 	m := old.Manifest
 	m.Fingerprint, m.Tables = fingerprint(b.tables), b.entries()
-	err := compareTables(ctx, b.dir, m.Tables, b.settings)
+	err := b.compare(ctx, m.Tables)
 	if err == nil {
 		err = b.describe(&m)
 	}

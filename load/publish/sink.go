@@ -1,7 +1,7 @@
 package publish
 
 import (
-	"errors"
+	"context"
 	"fmt"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -11,20 +11,18 @@ import (
 	"github.com/rollcall-data/rollcall/schema"
 )
 
-// work is what a sink is to do with a table: append a batch, or what else it can: link a part, or delete the rows with the keys of a batch.
+// work is what a sink is to do with a table: append batches, or, where there is a do, that. They are released when it is done.
 type work struct {
-	table     string
-	batch     arrow.Record
-	other     bool
-	link      *FileEntry
-	condition string
+	table   string
+	batches []arrow.Record
+	do      func(ctx context.Context) error
 }
 
 // queueLength bounds the batches on their way to a sink: back-pressure on who makes them.
 const queueLength = 4
 
 // sink does work one after another, until the queue is closed.
-func (b *Building) sink(mem memory.Allocator, add func(table string, batch arrow.Record) error, other func(work) error) chan work {
+func (b *Building) sink(ctx context.Context, mem memory.Allocator, add func(table string, batch arrow.Record) error) chan work {
 	queue := make(chan work, queueLength)
 	b.wait.Add(1)
 	go func() {
@@ -33,12 +31,12 @@ func (b *Building) sink(mem memory.Allocator, add func(table string, batch arrow
 		defer g.release()
 		for w := range queue {
 			if b.stopped() == nil {
-				if err := g.take(w, other); err != nil {
+				if err := g.take(ctx, w); err != nil {
 					b.fail(err)
 				}
 			}
-			if w.batch != nil {
-				w.batch.Release()
+			for _, batch := range w.batches {
+				batch.Release()
 			}
 		}
 		for _, t := range b.tables {
@@ -59,17 +57,25 @@ type gathering struct {
 	add    func(table string, batch arrow.Record) error
 }
 
-func (g gathering) take(w work, other func(work) error) error {
-	if w.other {
-		return errors.Join(g.flush(w.table), other(w))
+func (g gathering) take(ctx context.Context, w work) error {
+	if w.do != nil {
+		if err := g.flush(w.table); err != nil {
+			return err
+		}
+		return w.do(ctx)
 	}
 	t := g.tables[w.table]
 	if t == nil {
 		t = &gatherer{mem: g.mem}
 		g.tables[w.table] = t
 	}
-	batch, err := t.take(w.batch)
-	return g.write(w.table, batch, err)
+	for _, batch := range w.batches {
+		full, err := t.take(batch)
+		if err := g.write(w.table, full, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g gathering) flush(table string) error {

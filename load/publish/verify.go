@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func (v Version) Verify(ctx context.Context) error {
 	if err := v.Intact(); err != nil {
 		return err
 	}
-	return compareTables(ctx, v.Dir, v.Manifest.Tables, duckdb.Settings{})
+	return compareTables(ctx, v.Dir, v.Manifest.Tables)
 }
 
 // Intact checks that a version's files are those that were published, by size and SHA-256, without reading the tables.
@@ -71,67 +72,95 @@ func (v Version) Intact() error {
 }
 
 // compareTables reads a version back: each table in DuckDB must have the rows expected, and its Parquet files the same ones.
-func compareTables(ctx context.Context, dir string, tables []TableEntry, s duckdb.Settings) error {
-	r, err := duckdb.OpenVerifier(ctx, filepath.Join(dir, databaseName), s)
-	if err != nil {
+func compareTables(ctx context.Context, dir string, tables []TableEntry) error {
+	c := comparison{dir: dir, parts: map[string]duckdb.Digest{}}
+	return c.compare(ctx, tables, duckdb.Settings{})
+}
+
+// comparison compares the two forms of a version in dir.
+type comparison struct {
+	dir   string
+	r     *duckdb.Verifier
+	parts map[string]duckdb.Digest // of the Parquet parts, by path in dir; those that are there beforehand are not read
+}
+
+func (c *comparison) compare(ctx context.Context, tables []TableEntry, s duckdb.Settings) error {
+	var err error
+	if c.r, err = duckdb.OpenVerifier(ctx, filepath.Join(c.dir, databaseName), s); err != nil {
 		return &DifferenceError{File: databaseName, What: err.Error()}
 	}
 	err = func() error {
 		for _, t := range tables {
-			if err := compareTable(ctx, r, dir, t); err != nil {
+			if err := c.table(ctx, t); err != nil {
 				return err
 			}
 		}
 		return nil
 	}()
-	return errors.Join(err, r.Close())
+	return errors.Join(err, c.r.Close())
 }
 
-func compareTable(ctx context.Context, r *duckdb.Verifier, dir string, t TableEntry) error {
-	part := filepath.ToSlash(filepath.Join(parquetName, t.Name, "part-*.parquet"))
-	columns, err := r.Columns(ctx, t.Name)
+func (c *comparison) table(ctx context.Context, t TableEntry) error {
+	columns, err := c.r.Columns(ctx, t.Name)
 	if err != nil {
 		return &DifferenceError{File: databaseName, What: err.Error()}
 	}
-	inDB, err := r.Digest(ctx, schema.Quote(t.Name), columns...)
+	inDB, err := c.r.Digest(ctx, schema.Quote(t.Name), columns...)
 	if err != nil {
 		return &DifferenceError{File: databaseName, What: fmt.Sprintf("table %s: %v", t.Name, err)}
 	}
 	if inDB.Rows != t.Rows {
 		return &DifferenceError{File: databaseName, What: fmt.Sprintf("table %s has %d rows, not %d", t.Name, inDB.Rows, t.Rows)}
 	}
-	files, err := readParts(filepath.Join(dir, parquetName, t.Name))
+	pattern := path.Join(parquetName, t.Name, "part-*.parquet")
+	parts, err := parquet.Parts(filepath.Join(c.dir, parquetName, t.Name))
 	if err != nil {
-		return &DifferenceError{File: part, What: err.Error()}
+		return &DifferenceError{File: pattern, What: err.Error()}
 	}
-	inParts, err := r.Digest(ctx, files, columns...)
+	inParts, err := c.digest(ctx, t.Name, parts, columns)
 	if err != nil {
-		return &DifferenceError{File: part, What: err.Error()}
+		return err
 	}
 	if inParts == inDB {
 		return nil
 	}
 	if inParts.Rows != inDB.Rows {
-		return &DifferenceError{File: part, What: fmt.Sprintf("%d rows, %d in DuckDB", inParts.Rows, inDB.Rows)}
+		return &DifferenceError{File: pattern, What: fmt.Sprintf("%d rows, %d in DuckDB", inParts.Rows, inDB.Rows)}
 	}
-	for _, c := range columns {
-		a, errA := r.Digest(ctx, schema.Quote(t.Name), c)
-		b, errB := r.Digest(ctx, files, c)
+	files := relation(parts...)
+	for _, column := range columns {
+		a, errA := c.r.Digest(ctx, schema.Quote(t.Name), column)
+		b, errB := c.r.Digest(ctx, files, column)
 		if errA != nil || errB != nil || a != b {
-			return &DifferenceError{File: part, Column: c, What: "not the values that DuckDB has"}
+			return &DifferenceError{File: pattern, Column: column, What: "not the values that DuckDB has"}
 		}
 	}
-	return &DifferenceError{File: part, What: "the same values as in DuckDB, but in other rows"}
+	return &DifferenceError{File: pattern, What: "the same values as in DuckDB, but in other rows"}
 }
 
-// readParts is the relation of the parts in dir, named one by one: a pattern would take characters of the folder's name for its own.
-func readParts(dir string) (string, error) {
-	parts, err := parquet.Parts(dir)
-	if err != nil {
-		return "", err
+// digest is that of a table's parts together.
+func (c *comparison) digest(ctx context.Context, table string, parts, columns []string) (duckdb.Digest, error) {
+	var all duckdb.Digest
+	for _, part := range parts {
+		name := path.Join(parquetName, table, filepath.Base(part))
+		d, ok := c.parts[name]
+		if !ok {
+			var err error
+			if d, err = c.r.Digest(ctx, relation(part), columns...); err != nil {
+				return all, &DifferenceError{File: name, What: err.Error()}
+			}
+			c.parts[name] = d
+		}
+		all = all.Add(d)
 	}
-	for i := range parts {
-		parts[i] = schema.Literal(parts[i])
+	return all, nil
+}
+
+// relation is that of these parts, named one by one: a pattern would take characters of the folder's name for its own.
+func relation(parts ...string) string {
+	quoted := make([]string, len(parts))
+	for i, p := range parts {
+		quoted[i] = schema.Literal(p)
 	}
-	return fmt.Sprintf("read_parquet([%s])", strings.Join(parts, ", ")), nil
+	return fmt.Sprintf("read_parquet([%s])", strings.Join(quoted, ", "))
 }

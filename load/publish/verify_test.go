@@ -12,7 +12,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
-	"github.com/rollcall-data/rollcall/load/duckdb"
 	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/schema"
 )
@@ -159,7 +158,7 @@ func TestTablesThatDiffer(t *testing.T) {
 				t.Fatal(err)
 			}
 			expected := []TableEntry{{Name: schema.NameRoles, Rows: 2}}
-			if err := compareTables(t.Context(), b.dir, expected, duckdb.Settings{}); err != nil {
+			if err := compareTables(t.Context(), b.dir, expected); err != nil {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(b.dir, parquetName, schema.NameRoles)
@@ -176,7 +175,7 @@ func TestTablesThatDiffer(t *testing.T) {
 				t.Fatal(err)
 			}
 			var d *DifferenceError
-			if err := compareTables(t.Context(), b.dir, expected, duckdb.Settings{}); !errors.As(err, &d) || d.Column != tt.column || !strings.Contains(d.What, tt.what) ||
+			if err := compareTables(t.Context(), b.dir, expected); !errors.As(err, &d) || d.Column != tt.column || !strings.Contains(d.What, tt.what) ||
 				d.File != "parquet/roles/part-*.parquet" {
 				t.Errorf("%v", err)
 			}
@@ -213,11 +212,11 @@ func TestRowsThatAreNotThere(t *testing.T) {
 		{TableEntry{Name: "roles", Rows: 4}, "table roles has 3 rows, not 4"}, {TableEntry{Name: "nowhere"}, "nowhere"},
 	} {
 		var d *DifferenceError
-		if err := compareTables(t.Context(), b.dir, []TableEntry{tt.table}, duckdb.Settings{}); !errors.As(err, &d) || d.File != "users.duckdb" || !strings.Contains(d.What, tt.what) {
+		if err := compareTables(t.Context(), b.dir, []TableEntry{tt.table}); !errors.As(err, &d) || d.File != "users.duckdb" || !strings.Contains(d.What, tt.what) {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := compareTables(t.Context(), filepath.Join(b.dir, "nowhere"), nil, duckdb.Settings{}); len(differences(err)) != 1 {
+	if err := compareTables(t.Context(), filepath.Join(b.dir, "nowhere"), nil); len(differences(err)) != 1 {
 		t.Errorf("%v", err)
 	}
 }

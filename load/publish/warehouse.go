@@ -92,6 +92,8 @@ type FileEntry struct {
 	SHA256 string  `json:"sha256"`
 	Rows   int64   `json:"rows,omitempty"`  // of a Parquet part
 	Nulls  []int64 `json:"nulls,omitempty"` // of a Parquet part: by column, in how many rows it is NULL
+
+	RowsDigest string `json:"rows_digest,omitempty"` // of a Parquet part: what its rows were when it was compared with the database, see duckdb.Digest
 }
 
 // Erasure says that a version was rewritten to forget users, or to redact what rules about personal data take away.

@@ -16,9 +16,9 @@ import (
 // A version in which little changed is made by amending the one before: what it has of users whom this run did not touch stays as it is, in
 // DuckDB and in Parquet, and is not made from their records again.
 
-// keptTables are those whose rows stay. The others name the run in every row, or are small.
+// keptTables are those whose rows stay. The others are small.
 var keptTables = []string{
-	schema.NameUsers, schema.NameUserContext, schema.NameUserModels, schema.NameDimensions, schema.NameVariables,
+	schema.NameUsers, schema.NameUsersFlat, schema.NameUserContext, schema.NameUserModels, schema.NameDimensions, schema.NameVariables,
 	schema.NameUsersHistory, schema.NameUsersDeleted, schema.NameUsersChanges,
 }
 
@@ -126,7 +126,7 @@ func (id identity) key() userKey {
 	return userKey{transform.Text{String: id.scope, Valid: true}, id.user}
 }
 
-// remove takes out of DuckDB what the version before has of the users who are touched, but for their past.
+// remove takes out of DuckDB what the version before has of the users who are touched, but for their past, which it closes.
 func (b *build) remove() error {
 	of := map[userKey]int{}
 	for x := range b.d.each() {
@@ -135,7 +135,7 @@ func (b *build) remove() error {
 		}
 	}
 	keys := map[string][]userKey{}
-	var open, back []userKey
+	var closed, anew, back []userKey
 	for x := range b.d.each() {
 		if x.is(touched) && x.known {
 			if of[keyOf(x.before)] == 1 { // what goes by a key that two have goes for both
@@ -143,25 +143,34 @@ func (b *build) remove() error {
 					return err
 				}
 			}
-			for _, table := range append([]string{schema.NameUsers}, childTables...) {
+			for _, table := range append([]string{schema.NameUsers, schema.NameUsersFlat}, childTables...) {
 				if !slices.Contains(x.there(), table) {
 					keys[table] = append(keys[table], keyOf(x.before))
 				}
 			}
 		}
-		if _, ok := b.verdicts[x.id]; ok {
-			open = append(open, x.id.key())
+		switch _, ok := b.verdicts[x.id]; {
+		case x.what == enriched:
+			anew = append(anew, x.id.key())
+		case ok:
+			closed = append(closed, x.id.key())
 		}
 		if x.what == returned {
 			back = append(back, x.id.key())
 		}
+	}
+	if err := b.rename(); err != nil {
+		return err
 	}
 	for table, gone := range keys {
 		if err := b.removeKeys(table, "org_id", gone, ""); err != nil {
 			return err
 		}
 	}
-	if err := b.removeKeys(schema.NameUsersHistory, "_scope", open, "t._is_current"); err != nil {
+	if err := b.removeKeys(schema.NameUsersHistory, "_scope", anew, "t._is_current"); err != nil {
+		return err
+	}
+	if err := b.closeKeys(closed); err != nil {
 		return err
 	}
 	return b.removeKeys(schema.NameUsersDeleted, "_scope", back, "")
@@ -174,6 +183,41 @@ func (b *build) removeKeys(table, of string, keys []userKey, condition string) e
 	batch := keyBatch(b.mem, of, keys)
 	defer batch.Release()
 	return b.out.Delete(table, batch, condition)
+}
+
+// rename has the rows of users_flat name this run in DuckDB: as that which made the version, and, but for users who were not seen, as the last that saw
+// them.
+func (b *build) rename() error {
+	var unseen []userKey
+	for x := range b.d.each() {
+		if x.what == kept {
+			unseen = append(unseen, x.id.key())
+		}
+	}
+	run := schema.Literal(b.dataRun())
+	for _, c := range []struct {
+		column string
+		but    []userKey
+	}{{"_run_id", nil}, {"_last_seen_run", unseen}} {
+		batch := keyBatch(b.mem, "_scope", c.but)
+		err := b.out.UpdateOthers(schema.NameUsersFlat, batch, c.column+" = "+run)
+		batch.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeKeys closes the open rows of the history that users have in DuckDB.
+func (b *build) closeKeys(keys []userKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	batch := keyBatch(b.mem, "_scope", keys)
+	defer batch.Release()
+	set := fmt.Sprintf("_valid_to = make_timestamp(%d), _is_current = false", b.clock.UnixMicro())
+	return b.out.Update(schema.NameUsersHistory, batch, set, "t._is_current")
 }
 
 // keyBatch is a batch of two columns: of, and user_id.
@@ -209,7 +253,7 @@ func (b *build) carryChildren(ctx context.Context) error {
 		}
 		err := b.carryTable(ctx, table, []string{"org_id", "user_id"}, func(c transform.Columns, i int) bool {
 			return keys[keyAt(c, i)]
-		}, nil)
+		})
 		if err != nil {
 			return err
 		}
@@ -220,5 +264,5 @@ func (b *build) carryChildren(ctx context.Context) error {
 			b.rowsOf.QuarantinedCells++
 		}
 		return gone
-	}, nil)
+	})
 }

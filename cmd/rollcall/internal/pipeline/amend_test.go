@@ -28,14 +28,20 @@ func changing() *sandbox.Scenario {
 // TestAmendedVersionsAreWhatWholeOnesWouldBe: after nights that each amended the version before, every table has the rows that a replay of
 // the same journals, which builds every version whole, comes to.
 func TestAmendedVersionsAreWhatWholeOnesWouldBe(t *testing.T) {
-	for _, items := range []string{sandbox.ItemsSpec, sandbox.ItemsFull} {
-		t.Run(items, func(t *testing.T) {
-			_, c := nights(t, sandbox.Options{Users: 400, Limits: "none", Items: items, Scenario: changing()})
+	for name, tt := range map[string]struct {
+		items       string
+		leastLinked int64
+	}{"spec": {sandbox.ItemsSpec, 0}, "full": {sandbox.ItemsFull, 0}, "spec, every part linked or patched": {sandbox.ItemsSpec, 1}, "full, every part linked or patched": {sandbox.ItemsFull, 1}} {
+		t.Run(name, func(t *testing.T) {
+			_, c := nights(t, sandbox.Options{Users: 400, Limits: "none", Items: tt.items, Scenario: changing()})
 			wh := publish.Open(c.Warehouse)
 			first := current(t, wh, night(t, c))
 			amended, changes := 0, int64(0)
 			for range 4 {
-				s := night(t, c)
+				s, err := Run(t.Context(), Options{Config: c, Command: Sync, Log: zerolog.Nop(), leastLinked: tt.leastLinked})
+				if err != nil {
+					t.Fatal(err)
+				}
 				v := current(t, wh, s)
 				changes += s.Added + s.Changed + s.Deleted
 				if v.Manifest.Compact == first.Manifest.Compact && v.Run != first.Run {
@@ -46,6 +52,9 @@ func TestAmendedVersionsAreWhatWholeOnesWouldBe(t *testing.T) {
 				t.Fatalf("%d of 4 versions were amended, with %d changes", amended, changes)
 			}
 			last := current(t, wh, nil)
+			if n := len(last.Parts(schema.NameUsersHistory)); (n > 1) != (tt.leastLinked > 0) {
+				t.Errorf("the history has %d parts", n)
+			}
 			again, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop()})
 			if err != nil {
 				t.Fatal(err)

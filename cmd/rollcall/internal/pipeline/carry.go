@@ -1,8 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
 
 	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/load/publish"
@@ -34,47 +37,100 @@ func (b *build) carry(ctx context.Context) error {
 		return err
 	}
 	for _, table := range []string{schema.NameUsersChanges, schema.NameRuns} {
-		if err := b.carryTable(ctx, table, nil, nil, nil); err != nil {
+		if err := b.carryTable(ctx, table, nil, nil); err != nil {
 			return err
 		}
 	}
 	return b.carryTable(ctx, schema.NameUsersDeleted, []string{"_scope", "user_id"}, func(c transform.Columns, i int) bool {
 		what, ok := b.verdicts[scoped(c, i)]
 		return ok && what == returned
-	}, nil)
-}
-
-// carryHistory closes the open rows of users who changed, were deleted or are back, and leaves out those that are written anew because
-// models came to complete them.
-func (b *build) carryHistory(ctx context.Context) error {
-	at := transform.MicrosOf(b.clock)
-	touched := func(c transform.Columns, i int) bool {
-		open, _ := c.Bool("_is_current", i)
-		_, ok := b.verdicts[scoped(c, i)]
-		return open && ok
-	}
-	return b.carryTable(ctx, schema.NameUsersHistory, []string{"_scope", "user_id", "_is_current"}, touched, func(c transform.Columns, i int) error {
-		if id := scoped(c, i); b.verdicts[id] == enriched {
-			b.opened[identity{strings.Clone(id.scope), strings.Clone(id.user)}] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
-			return nil
-		}
-		v := transform.HistoryRow(c, i)
-		v.To = at
-		return b.rowsOf.History(v)
 	})
 }
 
-// carryTable takes over the rows of a table of the version before. Those that are touched, which their columns keys tell, are given to change
-// instead, or left out where it is nil. Where the version is amended, parts without such rows are linked.
-func (b *build) carryTable(ctx context.Context, table string, keys []string, touched func(c transform.Columns, row int) bool,
-	change func(c transform.Columns, row int) error,
-) error {
+// carryHistory closes the open rows of users who changed, were deleted or are back, and leaves out those that are written anew because
+// models came to complete them. Where the version is amended, a part in which rows are closed has two columns written anew.
+func (b *build) carryHistory(ctx context.Context) error {
+	if !b.out.Keeps(schema.NameUsersHistory) {
+		return eachBatch(ctx, b.prior.version, b.mem, schema.NameUsersHistory, nil, b.carryClosed)
+	}
+	parts := b.prior.version.Parts(schema.NameUsersHistory)
+	for i, part := range parts {
+		if err := b.carryHistoryPart(ctx, part, i == len(parts)-1 && part.Rows < b.leastLinked()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *build) carryHistoryPart(ctx context.Context, part publish.FileEntry, small bool) error {
+	path := b.prior.version.Path(part)
+	closed, anew := 0, 0
+	var cells []arrow.Record
+	defer func() {
+		for _, c := range cells {
+			c.Release()
+		}
+	}()
+	columns := append([]string{"_scope", "user_id"}, transform.ClosedColumns...)
+	err := eachBatchOf(ctx, parquet.OpenPart(b.mem, path, columns...), func(c transform.Columns) error {
+		cells = append(cells, transform.Closed(b.mem, c, transform.MicrosOf(b.clock), func(i int) bool {
+			what := b.openVerdict(c, i)
+			switch what {
+			case same:
+				return false
+			case enriched:
+				anew++
+			}
+			closed++
+			return true
+		}))
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case small || anew > 0:
+		return eachBatchOf(ctx, parquet.OpenPart(b.mem, path), b.carryClosed)
+	}
+	if err := b.rowsOf.Flush(schema.NameUsersHistory); err != nil {
+		return err
+	}
+	if closed == 0 {
+		return b.out.Link(schema.NameUsersHistory, part)
+	}
+	return b.out.Patch(schema.NameUsersHistory, part, cells)
+}
+
+// openVerdict is the verdict on the user of an open row of the history; same where the row stays as it is.
+func (b *build) openVerdict(c transform.Columns, i int) verdict {
+	if open, _ := c.Bool("_is_current", i); !open {
+		return same
+	}
+	return b.verdicts[scoped(c, i)]
+}
+
+// carryClosed takes over a batch of the history, with what is to be closed in it closed.
+func (b *build) carryClosed(c transform.Columns) error {
+	cells := transform.Closed(b.mem, c, transform.MicrosOf(b.clock), func(i int) bool { return b.openVerdict(c, i) != same })
+	defer cells.Release()
+	now := c.With(cells)
+	defer now.Release()
+	anew := func(_ transform.Columns, i int) bool { return b.openVerdict(c, i) == enriched }
+	return b.carryBatch(schema.NameUsersHistory, now, anew, func(_ transform.Columns, i int) error {
+		id := scoped(c, i)
+		b.opened[identity{strings.Clone(id.scope), strings.Clone(id.user)}] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
+		return nil
+	})
+}
+
+// carryTable takes over the rows of a table of the version before. Those that are touched, which their columns keys tell, are left out. Where the version is amended, parts without such rows are linked.
+func (b *build) carryTable(ctx context.Context, table string, keys []string, touched func(c transform.Columns, row int) bool) error {
 	if !b.out.Keeps(table) {
-		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error { return b.carryBatch(table, c, touched, change) })
+		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error { return b.carryBatch(table, c, touched, nil) })
 	}
 	parts := b.prior.version.Parts(table)
 	for i, part := range parts {
-		if part.Rows >= leastLinked || i < len(parts)-1 {
+		if part.Rows >= b.leastLinked() || i < len(parts)-1 {
 			is, err := b.anyTouched(ctx, part, keys, touched)
 			if err != nil {
 				return err
@@ -90,7 +146,7 @@ func (b *build) carryTable(ctx context.Context, table string, keys []string, tou
 			}
 		}
 		path := b.prior.version.Path(part)
-		err := eachBatchOf(ctx, parquet.OpenPart(b.mem, path), func(c transform.Columns) error { return b.carryBatch(table, c, touched, change) })
+		err := eachBatchOf(ctx, parquet.OpenPart(b.mem, path), func(c transform.Columns) error { return b.carryBatch(table, c, touched, nil) })
 		if err != nil {
 			return err
 		}
@@ -99,7 +155,7 @@ func (b *build) carryTable(ctx context.Context, table string, keys []string, tou
 }
 
 // leastLinked is how many rows the last part of a table must have to be linked: behind a smaller one, the new rows go into one part with it.
-const leastLinked = 100_000
+func (b *build) leastLinked() int64 { return cmp.Or(b.o.leastLinked, 100_000) }
 
 func (b *build) anyTouched(ctx context.Context, part publish.FileEntry, keys []string, touched func(c transform.Columns, row int) bool) (is bool, err error) {
 	if touched == nil {

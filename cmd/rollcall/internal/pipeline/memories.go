@@ -90,7 +90,7 @@ func (b *build) addMemories(ctx context.Context) error {
 		}
 		err := b.carryTable(ctx, schema.NameMemories, nil, func(c transform.Columns, i int) bool {
 			return !holds[keyAt(c, i)]
-		}, nil)
+		})
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,8 @@ type Options struct {
 	Log        zerolog.Logger
 	OnProgress func(Progress) // called from several goroutines; may be nil
 	Now        func() time.Time
+
+	leastLinked int64 // see build.leastLinked; 0: its own
 }
 
 // Progress is how far a run has come.
