@@ -104,8 +104,12 @@ func newAviary(t *testing.T, n *nest) *aviary {
 	t.Cleanup(hook.Close)
 	config := "org: acme\nbase_url: " + api.URL + "\nrpm: none\namigo_api_key: file:key\namigo_api_key_id: id\namigo_user_id: service\n" +
 		"metrics_file: rollcall.prom\nnotify.slack: \"command:echo " + hook.URL + "/SECRET-CANARY-slack\"\npii_key: file:key\n" +
-		"schedule.cron: 0 0 1 1 *\nschedule.listen: 127.0.0.1:0\nschedule.sql_token: file:key\nschedule.catch_up: true\n"
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "rollcall.yaml"), []byte(config), 0o600),
+		"schedule.cron: 0 0 1 1 *\nschedule.listen: 127.0.0.1:0\nschedule.sql_token: file:key\nschedule.catch_up: true\n" +
+		"lake: {catalog: sql, uri: \"file:uri\", location: file:///srv/lake, command: ./lake}\n"
+	lake := "#!/bin/sh\necho \"$ROLLCALL_LAKE_URI\" >&2\n[ \"$1\" = status ] && exit 0\necho \"error: cannot reach $ROLLCALL_LAKE_URI\" >&2\nenv >&2\nexit 1\n"
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "uri"), []byte("postgres://me:SECRET-CANARY-lake@db/lake\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "lake"), []byte(lake), 0o700),
+		os.WriteFile(filepath.Join(dir, "rollcall.yaml"), []byte(config), 0o600),
 		os.WriteFile(filepath.Join(dir, "key"), []byte("SECRET-CANARY-key-of-the-file\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -181,6 +185,9 @@ func TestCanaries(t *testing.T) {
 	if out, _ := a.run(t, "query", "--format", "csv", "FROM users"); !strings.Contains(out, "PERSON-CANARY-first-new") {
 		t.Errorf("the canaries did not get into the tables:\n%s", out)
 	}
+	if out, _ := a.run(t, "runs", "--json"); !strings.Contains(out, "cannot reach **redacted**") {
+		t.Errorf("the lake was not in trouble:\n%s", out)
+	}
 	if a.posted.String() == "" {
 		t.Error("the webhook was told nothing")
 	}
@@ -201,7 +208,7 @@ func (a *aviary) leftovers(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if rel == "key" || rel == "rollcall.yaml" || strings.HasSuffix(rel, ".duckdb") || strings.HasSuffix(rel, ".parquet") || strings.Contains(rel, "/journal/") {
+		if rel == "key" || rel == "uri" || rel == "rollcall.yaml" || strings.HasSuffix(rel, ".duckdb") || strings.HasSuffix(rel, ".parquet") || strings.Contains(rel, "/journal/") {
 			return nil
 		}
 		raw, err := os.ReadFile(path)

@@ -11,13 +11,18 @@ import (
 	"github.com/rollcall-data/rollcall/load/publish"
 )
 
-// publishCopies has object storage follow what a command did to the warehouse, whose lock the caller holds, and says what is outstanding.
+// publishCopies has object storage and the lake follow what a command did to the warehouse, whose lock the caller holds, and says what is outstanding.
 func (a *app) publishCopies(ctx context.Context, c *config.Config, wh *publish.Warehouse) error {
-	copies, err := pipeline.PublishCopies(ctx, c, wh, a.logger(c, a.stderr), time.Now())
+	log := a.logger(c, a.stderr)
+	copies, err := pipeline.PublishCopies(ctx, c, wh, log, time.Now())
 	if err != nil {
 		return err
 	}
-	outstanding := pipeline.Outstanding(copies)
+	lakes, err := pipeline.PublishLakes(ctx, c, wh, log)
+	if err != nil {
+		return err
+	}
+	outstanding := append(pipeline.Outstanding(copies), pipeline.OutstandingLakes(lakes)...)
 	for _, left := range outstanding {
 		if _, err := fmt.Fprintf(a.stderr, "outstanding: %s (the next run goes on with it)\n", left); err != nil {
 			return fmt.Errorf("print: %w", err)

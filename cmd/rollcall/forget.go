@@ -23,9 +23,9 @@ func (a *app) forgetCommand() *cobra.Command {
 		Short:   "Erase users from everything in the warehouse",
 		Long: `Erase users: every version that held them is rebuilt without them, history, deletions, changes
 and quarantine included; the API's answers about them go from the journal; certificates are
-computed anew and marked superseded; copies in object storage follow. What is left is a record of
-the erasure, in erasures/, that names nobody. With - as the USER_ID, ids are read from standard
-input, one a line.
+computed anew and marked superseded; copies in object storage and the lake follow. What is left is
+a record of the erasure, in erasures/, that names nobody. With - as the USER_ID, ids are read from
+standard input, one a line.
 
 Interrupted at any point, it goes on when forget is run again, for whomever; without a USER_ID it
 does only that. Until then every sync ends in 3.

@@ -135,3 +135,35 @@ func TestRelease(t *testing.T) {
 		}
 	}
 }
+
+func TestSummaryTellsOfTheLake(t *testing.T) {
+	version := "20260102-020000-000000"
+	s := &pipeline.Summary{Status: pipeline.Certified, Version: &version, Lake: []pipeline.LakeCopy{
+		{Location: "s3://acme", Namespace: "rollcall", Version: &version, Did: "publish", Seconds: 72.34},
+		{Location: "s3://acme", Namespace: "other", Version: &version},
+		{Location: "s3://of-before", Namespace: "rollcall", Did: "erase", Outstanding: "there is no way"},
+	}}
+	text := summaryText(s, "w")
+	for _, want := range []string{
+		"lake         20260102-020000-000000 at s3://acme, namespace rollcall: publish in 1m12.3s\n",
+		"lake         20260102-020000-000000 at s3://acme, namespace other, as before\n",
+		"look at      lake rollcall at s3://of-before: there is no way (the next run goes on with it)\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if !s.NeedsPerson() {
+		t.Error("an outstanding lake needs nobody")
+	}
+	for want, state := range map[string]pipeline.LakeState{
+		"shows this version: L":   {Name: "L", Version: version},
+		"BEHIND: L shows earlier": {Name: "L", Version: "earlier"},
+		"BEHIND: it is not known what L shows; the next sync publishes to it": {Name: "L"},
+		"BEHIND: what was erased here on T may still be in L":                 {Name: "L", Version: version, Erase: "T"},
+	} {
+		if got := lakeText(state, version); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

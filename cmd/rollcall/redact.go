@@ -22,7 +22,8 @@ put in the place of the old one, history, changes and quarantine included. Every
 rules to what it fetches; only what was published before a rule was added needs this command.
 
 The journal keeps the API's answers as they came. Interrupted, it goes on when run again. Copies in
-object storage follow; where they cannot be reached, the exit code is 3, and the next sync goes on.`,
+object storage and the lake follow; where they cannot be reached, the exit code is 3, and the next
+sync goes on.`,
 		Example: `  rollcall redact`,
 		Args:    atMost(0, "rollcall redact"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -21,8 +21,8 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Short:   "Make an earlier version current",
 		Long: `Make an earlier version current: the one before, or that of a run. Readers switch at once, by
 one rename; no version is removed. The next sync goes on from the version that is current then,
-and brings it up to date. The copy in object storage follows; where it cannot be reached, the exit
-code is 3, and the next sync goes on.`,
+and brings it up to date. The copy in object storage and the lake follow; where one cannot be
+reached, the exit code is 3, and the next sync goes on.`,
 		Example: `  rollcall rollback
   rollcall rollback "$(rollcall runs --json | jq -r '.[1].run_id')"`,
 		Args:              atMost(1, "rollcall rollback [RUN]"),

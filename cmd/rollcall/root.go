@@ -107,7 +107,7 @@ missing.`,
 	root.AddCommand(
 		a.syncCommand(), a.backfillCommand(), a.scheduleCommand(), a.planCommand(),
 		a.queryCommand(), a.schemaCommand(), a.pathCommand(),
-		a.runsCommand(), a.statusCommand(), a.verifyCommand(), a.rollbackCommand(), a.forgetCommand(), a.redactCommand(), a.gcCommand(),
+		a.runsCommand(), a.statusCommand(), a.verifyCommand(), a.rollbackCommand(), a.forgetCommand(), a.redactCommand(), a.gcCommand(), a.lakeCommand(),
 		a.initCommand(), a.doctorCommand(), a.sandboxCommand(), a.configCommand(), a.versionCommand(), a.manCommand(),
 	)
 	return root

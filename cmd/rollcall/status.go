@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/pipeline"
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/report"
 	"github.com/rollcall-data/rollcall/load/publish"
 )
@@ -18,7 +19,8 @@ func (a *app) statusCommand() *cobra.Command {
 		GroupID: groupOperate,
 		Short:   "One screen: certified or not, age, users",
 		Long: `One screen about the warehouse: the current version, whether it is certified and how that is
-known, its age, its users, how old their models are, and how the last run ended.
+known, its age, its users, how old their models are, what the lake shows as far as is on record
+(rollcall lake status asks it), and how the last run ended.
 
 With --open, the same as a page in a browser, with charts, runs, the schema and a box for
 read-only SQL: served to this machine alone, on a free port, until it is interrupted. The address
@@ -40,7 +42,11 @@ rollcall schedule, serves the same page.`,
 			if err != nil {
 				return err
 			}
-			text, err := statusText(wh, v, time.Now())
+			lakes, err := pipeline.Lakes(c, wh)
+			if err != nil {
+				return err
+			}
+			text, err := statusText(wh, v, lakes, time.Now())
 			if err != nil {
 				return err
 			}
@@ -52,7 +58,7 @@ rollcall schedule, serves the same page.`,
 	return cmd
 }
 
-func statusText(wh *publish.Warehouse, v publish.Version, now time.Time) (string, error) {
+func statusText(wh *publish.Warehouse, v publish.Version, lakes []pipeline.LakeState, now time.Time) (string, error) {
 	s, err := report.Summary(v.Manifest.Summary)
 	if err != nil {
 		return "", fmt.Errorf("version %s: %w", v.Run, err)
@@ -76,6 +82,9 @@ func statusText(wh *publish.Warehouse, v publish.Version, now time.Time) (string
 	if n := s.QuarantinedRows + s.QuarantinedCells; n > 0 {
 		line("issues", "%s quarantined: SELECT * FROM _issues", count(n))
 	}
+	for _, l := range lakes {
+		line("lake", "%s", lakeText(l, v.Run))
+	}
 	ids, err := runIDs(wh)
 	if err != nil {
 		return "", err
@@ -89,4 +98,17 @@ func statusText(wh *publish.Warehouse, v publish.Version, now time.Time) (string
 		line("", "%s", last.Error)
 	}
 	return b.String(), nil
+}
+
+// lakeText is what is on record about a lake.
+func lakeText(l pipeline.LakeState, current string) string {
+	switch {
+	case l.Erase != "":
+		return "BEHIND: what was erased here on " + l.Erase + " may still be in " + l.Name
+	case l.Version == current:
+		return "shows this version: " + l.Name
+	case l.Version != "":
+		return "BEHIND: " + l.Name + " shows " + l.Version
+	}
+	return "BEHIND: it is not known what " + l.Name + " shows; the next sync publishes to it"
 }

@@ -41,6 +41,11 @@ func summaryText(s *pipeline.Summary, warehouse string) string {
 			line("copy", "%s at %s: %s sent, %s", *c.Version, c.URL, plural(c.Sent, "object", "objects"), size(c.Bytes))
 		}
 	}
+	for _, c := range s.Lake {
+		if c.Version != nil {
+			line("lake", "%s at %s, namespace %s%s", *c.Version, c.Location, c.Namespace, lakeDid(c))
+		}
+	}
 	m := s.Models
 	line("models", "%s fetched, %s reused, %s in the list, %s forbidden, %s pending", count(m.Fetched), count(m.Reused), count(m.Listed), count(m.Forbidden), count(m.Pending))
 	line("requests", "%s", report.Requests(s.Requests))
@@ -48,4 +53,12 @@ func summaryText(s *pipeline.Summary, warehouse string) string {
 		line("look at", "%s", matter)
 	}
 	return b.String()
+}
+
+// lakeDid is what was done for a lake to show the version.
+func lakeDid(c pipeline.LakeCopy) string {
+	if c.Did == "" {
+		return ", as before"
+	}
+	return ": " + c.Did + " in " + time.Duration(c.Seconds*float64(time.Second)).Round(100*time.Millisecond).String()
 }

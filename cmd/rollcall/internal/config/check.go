@@ -126,7 +126,7 @@ func (c *Config) validate() error {
 	if _, err := c.Times(); err != nil {
 		return err
 	}
-	return cmp.Or(c.validatePublish(), c.validateNotify(), c.validateJournal())
+	return cmp.Or(c.validatePublish(), c.validateLake(), c.validateNotify(), c.validateJournal())
 }
 
 // RequireSource says whether there is somebody to ask: Amigo needs an organization.

@@ -103,6 +103,8 @@ type Config struct {
 	PublishRegion    string // of the bucket; empty: as the AWS configuration says
 	PublishPathStyle bool   // the bucket is in the path of requests, not in the host's name
 
+	Lake Lake // that versions are published to as Iceberg tables
+
 	Schedule    Schedule
 	MetricsFile string // that a run writes its metrics to; empty: none
 	Notify      Notify
@@ -148,6 +150,7 @@ func Default() *Config {
 		KeepJournal:      168 * time.Hour,
 		Journal:          JournalPlain,
 		DuckDB:           DuckDB{Memory: "auto"},
+		Lake:             defaultLake(),
 		Schedule:         defaultSchedule(),
 		Notify:           Notify{Email: Email{TLS: MailStartTLS}},
 		LogLevel:         "info",

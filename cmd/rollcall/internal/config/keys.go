@@ -128,6 +128,31 @@ var keys = []Key{
 	{Name: "publish_path_style", Scope: FileOnly, Usage: "name the bucket in the path of requests, not in the host's name, as most S3-compatible servers want it",
 		field: boolean(func(c *Config) *bool { return &c.PublishPathStyle })},
 
+	{Name: "lake.catalog", Scope: FileOnly, Usage: "catalog of the Iceberg tables that rollcall-lake publishes each version to: rest or sql",
+		field: choice(func(c *Config) *string { return &c.Lake.Catalog }, lakeREST, lakeSQL)},
+	{Name: "lake.uri", Scope: Secret, Usage: "address of that catalog: https://HOST/… of a REST catalog, postgres://USER@HOST/DATABASE or sqlite:/FILE of a SQL one; with a password in it, file:PATH or command:COMMAND",
+		field: address(func(c *Config) *Credential { return &c.Lake.URI })},
+	{Name: "lake.location", Scope: FileOnly, Usage: "where the tables' files go: s3://BUCKET/PREFIX, with the credentials of the AWS configuration, or file:///FOLDER",
+		field: text(func(c *Config) *string { return &c.Lake.Location }, checkLakeLocation)},
+	{Name: "lake.namespace", Scope: FileOnly, Usage: "namespace of the tables in the catalog",
+		field: text(func(c *Config) *string { return &c.Lake.Namespace }, checkNamespace)},
+	{Name: "lake.buckets", Scope: FileOnly, Usage: "buckets that each table is split into when it is made",
+		field: integer(func(c *Config) *int { return &c.Lake.Buckets }, 1, 10_000)},
+	{Name: "lake.endpoint", Scope: FileOnly, Usage: "address of an S3-compatible server for lake.location: https, or http to this machine (default: as AWS_ENDPOINT_URL_S3 or the AWS configuration says)",
+		field: text(func(c *Config) *string { return &c.Lake.Endpoint }, checkEndpoint)},
+	{Name: "lake.region", Scope: FileOnly, Usage: "region of the bucket of lake.location (default: as AWS_REGION or the AWS configuration says)",
+		field: text(func(c *Config) *string { return &c.Lake.Region }, checkRegion)},
+	{Name: "lake.path_style", Scope: FileOnly, Usage: "name the lake's bucket in the path of requests, not in the host's name, as most S3-compatible servers want it",
+		field: boolean(func(c *Config) *bool { return &c.Lake.PathStyle })},
+	{Name: "lake.token", Scope: Secret, Usage: "bearer token for a REST catalog",
+		field: secret(func(c *Config) *Credential { return &c.Lake.Token })},
+	{Name: "lake.credential", Scope: Secret, Usage: "CLIENT:SECRET for a REST catalog, which it exchanges for a token",
+		field: secret(func(c *Config) *Credential { return &c.Lake.Credential })},
+	{Name: "lake.command", Scope: FileOnly, Usage: "the program rollcall-lake (default: beside this program, else on the PATH)",
+		field: program()},
+	{Name: "lake.deadline", Scope: FileOnly, Usage: "time after which a publish to the lake is stopped, for the next run to go on with; 0s: none",
+		field: duration(func(c *Config) *time.Duration { return &c.Lake.Deadline }, 0)},
+
 	{Name: "schedule.cron", Scope: FileOnly, Usage: "when `rollcall schedule` runs a sync: minute, hour, day of the month, month, day of the week, or @daily and the like",
 		field: text(func(c *Config) *string { return &c.Schedule.Cron }, checkCron)},
 	{Name: "schedule.time_zone", Scope: FileOnly, Usage: "time zone of schedule.cron: UTC, Local (the machine's) or a name such as Europe/Berlin",
@@ -203,7 +228,7 @@ func findKey(name string) (Key, bool) {
 }
 
 // urlKeys are the keys whose values could carry a user and password by mistake.
-var urlKeys = []string{"base_url", "publish", "publish_endpoint"}
+var urlKeys = []string{"base_url", "publish", "publish_endpoint", "lake.location", "lake.endpoint"}
 
 // quotable is the text of a value as a message may repeat it: nothing of a secret, nor of a URL that carries one, nor a key's secret half in the
 // place of the public one.

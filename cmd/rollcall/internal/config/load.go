@@ -39,6 +39,7 @@ func Load(flags *pflag.FlagSet, env func(string) (string, bool)) (*Config, error
 		c.BaseURL = c.Source.DefaultBaseURL()
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	c.Lake.Location = strings.TrimRight(c.Lake.Location, "/")
 	return c, nil
 }
 

@@ -57,6 +57,8 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 		"rpm": "auto", "models": "auto", "model_budget": "4h", "model_max_age": "720h", "max_delete_percent": 5.0, "accept_deletes": false,
 		"allow_empty": false, "memories": false, "sql_columns": "off", "sort_key_immutable": false, "checks.sql": []string{}, "checks.min_users": 0, "checks.max_drop_percent": 100.0, "checks.max_age": "0s",
 		"keep_versions": 7, "keep_for": "1h", "keep_journal": "168h", "share_group": "", "duckdb.memory": "auto", "duckdb.threads": 0, "publish": "", "publish_endpoint": "", "publish_region": "", "publish_path_style": false,
+		"lake.catalog": "", "lake.uri": "", "lake.location": "", "lake.namespace": "rollcall", "lake.buckets": 16, "lake.endpoint": "", "lake.region": "", "lake.path_style": false,
+		"lake.token": "", "lake.credential": "", "lake.command": "", "lake.deadline": "1h",
 		"journal": "plain", "journal_recipients": []string{}, "journal_identity": "",
 		"log_level": "info", "log_format": "auto", "schema.contract": "evolve", "schema.columns": "", "schema.types": "", "schema.paths": []string{},
 		"amigo_api_key": "", "amigo_api_key_id": "", "amigo_user_id": "", "amigo_token": "", "freddy_api_key": "",

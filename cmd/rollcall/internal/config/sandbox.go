@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/rollcall-data/rollcall/extract"
 )
 
@@ -16,6 +18,14 @@ func (c *Config) UseSandbox(baseURL, org string, given Credentials) {
 	}
 	if c.origins["publish"].Place == FromFile { // it is where the real users go
 		c.Publish, c.origins["publish"] = "", Origin{Place: FromSandbox}
+	}
+	if c.origins["lake.location"].Place == FromFile {
+		c.Lake = defaultLake()
+		for _, k := range keys {
+			if strings.HasPrefix(k.Name, "lake.") {
+				c.origins[k.Name] = Origin{Place: FromSandbox}
+			}
+		}
 	}
 	c.MuteForSandbox()
 	if c.origins["rpm"].Place != FromFlag {

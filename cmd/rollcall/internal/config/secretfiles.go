@@ -13,6 +13,7 @@ func (c *Config) SecretFiles() []SecretFile {
 		key  string
 		from Credential
 	}{
+		{"lake.uri", c.Lake.URI}, {"lake.token", c.Lake.Token}, {"lake.credential", c.Lake.Credential},
 		{"schedule.sql_token", c.Schedule.SQLToken},
 		{"notify.webhook", c.Notify.Webhook}, {"notify.slack", c.Notify.Slack}, {"notify.ping", c.Notify.Ping}, {"notify.email.password", c.Notify.Email.Password},
 		{"amigo_api_key", c.AmigoAPIKey}, {"amigo_token", c.AmigoToken}, {"freddy_api_key", c.FreddyAPIKey},

@@ -2,7 +2,7 @@
 // answers, the warehouse, and the places that versions and news go to.
 //
 // It changes nothing and asks little: of each organization a sign-in, one page of two users, the model of one of them (of the second too where the first is
-// forbidden), the roles, and the SQL endpoint where a run would ask it; of object storage current.json. A check has 20 seconds, whatever the network does. The
+// forbidden), the roles, and the SQL endpoint where a run would ask it; of object storage current.json, and of the lake, by rollcall-lake, what it shows. A check has 20 seconds, whatever the network does. The
 // lock is not touched: a run that begins meanwhile does not notice.
 //
 // Each check is a [Result]: what was found, and what mends it. Nothing of a secret or a user is in any, but the identity that signs in, as a certificate has it.
@@ -126,6 +126,7 @@ func (e *examination) run(ctx context.Context) *Report {
 	e.journal()
 	e.engines(ctx)
 	e.copies(ctx)
+	e.lake(ctx)
 	e.news(ctx)
 	e.report.Requests += e.requests
 	e.report.Status = OK

@@ -179,6 +179,44 @@ func TestExamine(t *testing.T) {
 	}
 }
 
+func TestLake(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "rollcall-lake")
+	for name, tt := range map[string]struct {
+		script      string
+		status      Status
+		found, mend string
+	}{
+		"well":    {`[ "$*" = "status --warehouse $WAREHOUSE" ] && [ "$ROLLCALL_LAKE_TOKEN" = CANARY-lake ] && [ -z "$ROLLCALL_WAREHOUSE" ]`, OK, "s3://acme answers", ""},
+		"empty":   {"exit 10", OK, "s3://acme has no version yet", ""},
+		"refused": {"echo error: not with CANARY-lake >&2; echo hint: another token >&2; exit 12", Fail, "not with **redacted**", "another token"},
+		"hangs":   {"exec sleep 600", Fail, "no answer within", "network"},
+		"missing": {"", Fail, "cannot be run: no such file", "lake.command"},
+	} {
+		c := configured(t, "http://127.0.0.1:1", "ROLLCALL_LAKE_CATALOG", "rest", "ROLLCALL_LAKE_URI", "https://catalog.example.com", "ROLLCALL_LAKE_LOCATION", "s3://acme",
+			"ROLLCALL_LAKE_TOKEN", "CANARY-lake", "ROLLCALL_LAKE_COMMAND", program)
+		t.Setenv("WAREHOUSE", c.Warehouse)
+		err := os.Remove(program)
+		if tt.script != "" {
+			err = os.WriteFile(program, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o700)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		e := newExamination(c, time.Now)
+		if name == "hangs" {
+			e.patience = 100 * time.Millisecond
+		}
+		e.lake(t.Context())
+		if got := find(t, &e.report, "lake"); got.Status != tt.status || !strings.Contains(got.Found, tt.found) || (tt.mend == "") != (got.Mend == "") || !strings.Contains(got.Mend, tt.mend) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := find(t, examine(t, newAPI()), "lake"); got.Status != Skip {
+		t.Errorf("without one: %+v", got)
+	}
+}
+
 func status(path string, code int) func(*api) { return func(a *api) { a.status[path] = code } }
 
 func body(path, text string) func(*api) { return func(a *api) { a.body[path] = text } }

@@ -7,7 +7,11 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/rs/zerolog"
+
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/cli"
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
+	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/lake"
 	"github.com/rollcall-data/rollcall/load/duckdb"
 	"github.com/rollcall-data/rollcall/load/objectstore"
 )
@@ -72,6 +76,35 @@ func (e *examination) copies(ctx context.Context) {
 		e.failed(ctx, "publish", "", err)
 	default:
 		e.say("publish", OK, store.URL()+" has version "+now.Run, "")
+	}
+}
+
+// lake looks whether the lake answers, where versions are published to one. rollcall-lake asks it.
+func (e *examination) lake(ctx context.Context) {
+	if !e.c.Lake.IsSet() {
+		e.say("lake", Skip, "versions are published to no lake", "")
+		return
+	}
+	within, cancel := context.WithTimeout(ctx, e.patience)
+	defer cancel()
+	access, err := e.c.LakeAccess(within)
+	if err != nil {
+		e.failed(ctx, "lake", "", err)
+		return
+	}
+	process, err := lake.For(e.c, access, zerolog.Nop())
+	if err != nil {
+		e.failed(ctx, "lake", "", err)
+		return
+	}
+	var ended *lake.FailedError
+	switch err := process.Run(within, "status", "--warehouse", e.c.Warehouse); {
+	case errors.As(err, &ended) && ended.Code == cli.ExitNoVersion:
+		e.say("lake", OK, access.Location+" has no version yet; whether it can be written to, the first one tells", "")
+	case err != nil:
+		e.failed(ctx, "lake", "", err)
+	default:
+		e.say("lake", OK, access.Location+" answers; rollcall lake status says what it shows", "")
 	}
 }
 

@@ -83,7 +83,7 @@ var (
 	held             = describe("held_deletes", "Deletions that the last run that did its work held back for a person to look at.")
 	quarantinedRows  = describe("quarantined_rows", "Rows that the last run that did its work put into quarantine.")
 	quarantinedCells = describe("quarantined_cells", "Cells that the last run that did its work put into quarantine.")
-	outstanding      = describe("outstanding_copies", "Copies in object storage that the last run that did its work left outstanding.")
+	outstanding      = describe("outstanding_copies", "Copies in object storage and lakes that the last run that did its work left outstanding.")
 
 	lastStatus    = describe("last_run_status", "1 for the status that the last run ended with, 0 for the others.", "status")
 	lastEnded     = describe("last_run_end_timestamp_seconds", "When the last run ended, in Unix seconds.")
@@ -176,7 +176,7 @@ func (s sink) found(r *pipeline.Summary) {
 	s.gauge(held, float64(r.DeletesHeld))
 	s.gauge(quarantinedRows, float64(r.QuarantinedRows))
 	s.gauge(quarantinedCells, float64(r.QuarantinedCells))
-	s.gauge(outstanding, float64(len(pipeline.Outstanding(r.Copies))))
+	s.gauge(outstanding, float64(len(r.Outstanding())))
 	m := r.Models
 	for state, n := range map[string]int64{"fetched": m.Fetched, "reused": m.Reused, "listed": m.Listed, "forbidden": m.Forbidden, "pending": m.Pending, "held": m.Held} {
 		s.gauge(modelStates, float64(n), state)

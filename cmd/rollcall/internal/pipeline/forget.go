@@ -236,7 +236,7 @@ func newEraser(o ForgetOptions, wh *publish.Warehouse, n *intent) *eraser {
 // finish does all that is left of an intent; doing what was done already changes nothing.
 func (o ForgetOptions) finish(ctx context.Context, wh *publish.Warehouse, n *intent, out *Forgotten) error {
 	e := newEraser(o, wh, n)
-	steps := []func(context.Context) error{e.suppress, e.versions, e.journals, e.records, e.copies}
+	steps := []func(context.Context) error{e.suppress, e.versions, e.journals, e.records, e.copies, e.lakes}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("erase (what is left is done when forget is run again): %w", err)
@@ -433,6 +433,29 @@ func (e *eraser) copies(ctx context.Context) error {
 		return nil
 	}
 	e.outstanding = Outstanding(copies)
+	return err
+}
+
+// lakes erases the users from the lakes, in the same way.
+func (e *eraser) lakes(ctx context.Context) error {
+	lakes, err := loadLakes(e.wh)
+	if err != nil || len(lakes) == 0 {
+		return err
+	}
+	if err := eraseLakes(e.wh, e.intent.At); err != nil {
+		return err
+	}
+	if err := e.o.before("erase in the lakes"); err != nil {
+		return err
+	}
+	copies, err := PublishLakes(ctx, e.o.Config, e.wh, e.o.Log)
+	if errors.Is(err, publish.ErrNoVersion) {
+		for _, p := range lakes {
+			e.outstanding = append(e.outstanding, p.name()+": there is no version here to take its place")
+		}
+		return nil
+	}
+	e.outstanding = append(e.outstanding, OutstandingLakes(copies)...)
 	return err
 }
 

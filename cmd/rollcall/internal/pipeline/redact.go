@@ -52,7 +52,7 @@ func Unredacted(wh *publish.Warehouse, rules *pii.Rules) ([]publish.Version, err
 
 // Redact applies the rules about personal data to every version that was not made under them, by rebuilding it and putting the result in its
 // place, and returns their runs. The journal keeps the answers as they came. Interrupted, it leaves each version old or new, and goes on with the
-// others when it is called again. PublishCopies has the copies follow. It takes the warehouse's lock.
+// others when it is called again. PublishCopies and PublishLakes have the copies follow. It takes the warehouse's lock.
 func Redact(ctx context.Context, c *config.Config, log zerolog.Logger, now time.Time, breakLock bool) (done []string, err error) {
 	rules, err := c.PersonalData(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func Redact(ctx context.Context, c *config.Config, log zerolog.Logger, now time.
 			return err
 		}
 		if len(versions) > 0 {
-			if err := eraseCopies(wh, stamp(now)); err != nil {
+			if err := errors.Join(eraseCopies(wh, stamp(now)), eraseLakes(wh, stamp(now))); err != nil {
 				return err
 			}
 		}

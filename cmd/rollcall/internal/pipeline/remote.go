@@ -204,17 +204,17 @@ func (k *copier) bring(ctx context.Context, p *place, c *Copy) error {
 	}
 	c.Removed += len(gone)
 	p.Erase = ""
-	return k.settleRecords(p.URL)
+	return settleRecords(k.wh, p.URL)
 }
 
-// settleRecords takes a place whose erasure is done out of what the records of erasures list as outstanding.
-func (k *copier) settleRecords(url string) error {
-	names, err := fs.Glob(os.DirFS(erasuresDir(k.wh)), "*.json") // whatever the folder is called
+// settleRecords takes a place whose erasure is done, by its URL or name, out of what the records of erasures list as outstanding.
+func settleRecords(wh *publish.Warehouse, place string) error {
+	names, err := fs.Glob(os.DirFS(erasuresDir(wh)), "*.json") // whatever the folder is called
 	if err != nil {
 		return fmt.Errorf("list the records of erasures: %w", err)
 	}
 	for _, name := range names {
-		path := filepath.Join(erasuresDir(k.wh), name)
+		path := filepath.Join(erasuresDir(wh), name)
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("read the record of an erasure: %w", err)
@@ -224,7 +224,7 @@ func (k *copier) settleRecords(url string) error {
 			return fmt.Errorf("read the record of an erasure: %s: %w", filepath.Base(path), err)
 		}
 		before := len(e.Outstanding)
-		e.Outstanding = slices.DeleteFunc(e.Outstanding, func(s string) bool { return strings.HasPrefix(s, url+": ") })
+		e.Outstanding = slices.DeleteFunc(e.Outstanding, func(s string) bool { return strings.HasPrefix(s, place+": ") })
 		if len(e.Outstanding) == before {
 			continue
 		}

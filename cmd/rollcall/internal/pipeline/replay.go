@@ -143,7 +143,7 @@ func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name
 	if err := errors.Join(r.record(s), r.retain(ctx)); err != nil {
 		return s, err
 	}
-	return s, r.publishCopies(ctx, s)
+	return s, r.follow(ctx, s)
 }
 
 // replayChain finds what a replay starts from: back from the run that the current version shows, as far as journals are whole.

@@ -153,7 +153,7 @@ func online(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, er
 	if err := r.retain(ctx); err != nil {
 		return s, err
 	}
-	return s, r.publishCopies(ctx, s)
+	return s, r.follow(ctx, s)
 }
 
 // ended is the summary of a run that stopped early.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/rollcall-data/rollcall/extract"
@@ -54,6 +55,7 @@ type Summary struct {
 	Suppressed       int64         `json:"suppressed,omitempty"`         // users left out because they are to stay forgotten
 	Unerased         string        `json:"erasure_unfinished,omitempty"` // when the erasure began that waits for forget to be run again
 	Copies           []Copy        `json:"copies,omitempty"`             // in object storage
+	Lake             []LakeCopy    `json:"lake,omitempty"`               // the lake of the configuration first
 	Error            string        `json:"error,omitempty"`
 }
 
@@ -145,5 +147,10 @@ type OrgCertificate struct {
 // NeedsPerson tells whether the run left something for a person to look at: exit code 3.
 func (s *Summary) NeedsPerson() bool {
 	return s.Status == Uncertified || s.Status == Held || s.DeletesHeld > 0 || s.Unerased != "" || s.QuarantinedRows > 0 || s.QuarantinedCells > 0 ||
-		len(Outstanding(s.Copies)) > 0
+		len(Outstanding(s.Copies)) > 0 || slices.ContainsFunc(s.Lake, LakeCopy.unerased)
+}
+
+// Outstanding says what did not get to object storage and the lakes, a line each.
+func (s *Summary) Outstanding() []string {
+	return append(Outstanding(s.Copies), OutstandingLakes(s.Lake)...)
 }

@@ -63,7 +63,7 @@ func Attention(s *pipeline.Summary) []Matter {
 	if s.Unerased != "" {
 		out = append(out, Matter{"the erasure that began at " + s.Unerased + " is not finished", "give the same rollcall forget again"})
 	}
-	for _, reason := range pipeline.Outstanding(s.Copies) {
+	for _, reason := range s.Outstanding() {
 		out = append(out, Matter{What: reason + " (the next run goes on with it)"})
 	}
 	return out
