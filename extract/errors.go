@@ -84,7 +84,7 @@ func (e *UnavailableError) Hints() []string { return e.hints }
 // Unwrap gives the last fault, for errors.Is and errors.As; its text may quote what the network said and is not for printing.
 func (e *UnavailableError) Unwrap() error { return e.err }
 
-// TooLargeError: a body of more bytes than the cap. It is not asked for again.
+// TooLargeError: a body of more bytes than the cap. The client does not ask for it again; a sweep asks for fewer rows.
 type TooLargeError struct {
 	Org  string
 	Kind Kind

@@ -107,6 +107,9 @@
 // measure. After 64 requests, and at each doubling, it asks for a page far ahead, and if the list is over by then takes that for its
 // measure. With an opaque cursor it cannot, and a list that grows as fast as it is read is read on until the context ends.
 //
+// A page that is too large to be had is asked for again with half the limit, as long as Options.Smaller says that this may help, and the sweep stays with
+// what it could have: nothing that is proved depends on how long pages are.
+//
 // Contradictions are errors: a cursor that repeats (*LoopError), more than 100 empty pages in a row that claim more
 // (*EmptyPagesError), a claim of more without a token (*CursorError), and a server that ignores the cursor (*StuckError): more than 20
 // pages with nobody new, beyond as many as the pass had before them, and the same row at the start and here.

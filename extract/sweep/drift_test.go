@@ -33,7 +33,7 @@ func TestFrontier(t *testing.T) {
 							break
 						}
 					}
-					sum.add(t, m, sweep.Options{Limit: 5, Lookup: m.Lookup}, again == 0)
+					sum.add(t, m, sweep.Options{Smaller: isTooLarge, Limit: 5, Lookup: m.Lookup}, again == 0)
 				}
 			}
 		}
@@ -58,7 +58,7 @@ func TestHideAndSeek(t *testing.T) {
 					m.move(who, rows[len(rows)-1])
 				}
 			}
-			r := mustRun(t, m, sweep.Options{Limit: 5, Lookup: m.Lookup})
+			r := mustRun(t, m, sweep.Options{Smaller: isTooLarge, Limit: 5, Lookup: m.Lookup})
 			if r.Certificate.Certified && !r.Present(who.id) {
 				t.Errorf("certified by %s without the one who hides\n%s", r.Certificate.Proof, m.transcript())
 			}
@@ -111,7 +111,7 @@ func TestNeverStill(t *testing.T) {
 						}
 					}
 					var sum tally
-					sum.add(t, m, sweep.Options{Limit: limit}, false)
+					sum.add(t, m, sweep.Options{Smaller: isTooLarge, Limit: limit}, false)
 					if m.n > 5000 {
 						t.Errorf("%d requests for a list of 40", m.n)
 					}
@@ -133,7 +133,7 @@ func TestShrinksToNothing(t *testing.T) {
 						m.delete(p)
 					}
 				}}
-				r := mustRun(t, m, sweep.Options{Limit: 5, AllowEmpty: allow, Lookup: m.Lookup})
+				r := mustRun(t, m, sweep.Options{Smaller: isTooLarge, Limit: 5, AllowEmpty: allow, Lookup: m.Lookup})
 				if c := r.Certificate; c.Certified && !allow && c.Users == 0 {
 					t.Errorf("%s, emptied before request %d: an empty list is certified: %+v", server.name, at, c)
 				}
@@ -154,7 +154,7 @@ func TestMassChanges(t *testing.T) {
 						m.insert(fmt.Sprintf("!%03d@example.com", i), 0)
 					}
 				}}
-				wantEverybody(t, m, mustRun(t, m, sweep.Options{Limit: limit}), sweep.ProofCount)
+				wantEverybody(t, m, mustRun(t, m, sweep.Options{Smaller: isTooLarge, Limit: limit}), sweep.ProofCount)
 			})
 			t.Run(fmt.Sprintf("%s/delete/%d", server.name, limit), func(t *testing.T) {
 				m := newModel(400)
@@ -164,7 +164,7 @@ func TestMassChanges(t *testing.T) {
 						m.delete(p)
 					}
 				}}
-				wantEverybody(t, m, mustRun(t, m, sweep.Options{Limit: limit, Lookup: m.Lookup}), sweep.ProofCount)
+				wantEverybody(t, m, mustRun(t, m, sweep.Options{Smaller: isTooLarge, Limit: limit, Lookup: m.Lookup}), sweep.ProofCount)
 			})
 		}
 	}
@@ -189,7 +189,7 @@ func TestShiftsAreReported(t *testing.T) {
 				back       int64
 			}
 			var got []shift
-			o := sweep.Options{Limit: 10}
+			o := sweep.Options{Smaller: isTooLarge, Limit: 10}
 			o.Hooks.OnShift = func(pass, page int, back int64) { got = append(got, shift{pass, page, back}) }
 			r := mustRun(t, m, o)
 			if len(got) != 1 || got[0].pass != 1 || got[0].back != tc.back || r.Certificate.Shifts != 1 {
@@ -221,7 +221,7 @@ func TestBusyList(t *testing.T) {
 					m.deleteOne(rows, rng.Uint64())
 				}
 			}
-			sum.add(t, m, sweep.Options{Limit: 5, Lookup: m.Lookup}, false)
+			sum.add(t, m, sweep.Options{Smaller: isTooLarge, Limit: 5, Lookup: m.Lookup}, false)
 			requests += m.n
 		}
 		share := float64(sum.certified) / float64(sum.schedules)

@@ -259,7 +259,7 @@ func TestNonsense(t *testing.T) {
 			}
 		}
 		r, err := sweep.Run(context.Background(), m, sweep.Options{
-			Limit: rapid.IntRange(1, 5).Draw(t, "limit"), Seen: func(sweep.Item) error { return nil }, Lookup: m.Lookup,
+			Smaller: isTooLarge, Limit: rapid.IntRange(1, 5).Draw(t, "limit"), Seen: func(sweep.Item) error { return nil }, Lookup: m.Lookup,
 			SortKeyImmutable: rapid.Bool().Draw(t, "immutable"),
 		})
 		var loop *sweep.LoopError

@@ -128,3 +128,26 @@ func TestSilentOffsetHidingAPage(t *testing.T) {
 		}
 	}
 }
+
+// TestAPageThatIsTooLarge is asked for again with half the limit, and the sweep stays with what can be had.
+func TestAPageThatIsTooLarge(t *testing.T) {
+	m := newModel(60)
+	m.capacity = 20
+	r := mustRun(t, m, sweep.Options{Limit: 40, Smaller: isTooLarge})
+	wantEverybody(t, m, r, sweep.ProofCount)
+	var limits []int
+	for _, q := range m.asked {
+		if n := len(limits); n == 0 || limits[n-1] != q.Limit {
+			limits = append(limits, q.Limit)
+		}
+	}
+	if !slices.Equal(limits, []int{40, 20, 10}) && !slices.Equal(limits, []int{40, 20, 10, 5}) {
+		t.Errorf("asked for %d", limits)
+	}
+	m = newModel(60)
+	m.capacity = 1 // two rows are too many, and pages overlap by one
+	_, err := sweep.Run(t.Context(), m, sweep.Options{Limit: 40, Smaller: isTooLarge, Seen: func(sweep.Item) error { return nil }})
+	if !isTooLarge(err) || len(m.asked) != 5 || m.asked[4].Limit != 2 {
+		t.Errorf("%v after %v", err, m.asked)
+	}
+}

@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ type model struct {
 	dialect   sweep.Dialect
 	silent    bool  // no has_more
 	ceiling   int   // rows on a page at most, whatever was asked for; 0 for none
+	capacity  int   // weight of a page at most, or it is refused; 0 for none
 	unsorted  bool  // sort is ignored
 	foldCase  bool  // e-mails compare without case
 	holes     bool  // permission is applied after paging
@@ -50,6 +52,7 @@ type model struct {
 	n         int // list requests so far
 	asked     []sweep.Query
 	given     []sweep.Page
+	refused   []int // the places of refusals in these
 	lookups   int
 	fresh     int
 }
@@ -105,6 +108,23 @@ func (m *model) compare(a, b bookmark) int {
 	return cmp.Or(cmp.Compare(a.email, b.email), cmp.Compare(a.id, b.id))
 }
 
+// errTooLarge refuses a page that has more than the model's capacity.
+var errTooLarge = errors.New("the page is too large")
+
+func isTooLarge(err error) bool { return errors.Is(err, errTooLarge) }
+
+// weight is that of a page: some rows weigh more than others.
+func weight(page []*person) int {
+	w := 0
+	for _, p := range page {
+		w++
+		if strings.HasPrefix(p.email, "c") {
+			w += 2
+		}
+	}
+	return w
+}
+
 func visible(rows []*person) []*person {
 	hidden := func(p *person) bool { return p.hidden }
 	if !slices.ContainsFunc(rows, hidden) {
@@ -154,6 +174,10 @@ func (m *model) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 	}
 	skip := m.position(q, rows)
 	page := rows[min(skip, len(rows)):min(skip+limit, len(rows))]
+	if m.capacity > 0 && weight(page) > m.capacity {
+		m.asked, m.given, m.refused = append(m.asked, q), append(m.given, sweep.Page{}), append(m.refused, len(m.asked))
+		return sweep.Page{}, errTooLarge
+	}
 	p := sweep.Page{Dialect: m.dialect, More: sweep.No}
 	if skip+limit < len(rows) {
 		p.More, p.HasNext, p.Next = sweep.Yes, true, int64(skip+limit)+m.base

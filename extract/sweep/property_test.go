@@ -44,6 +44,10 @@ var servers = []server{
 	{"offset silent", func(m *model) { m.dialect, m.silent = sweep.Offset, true }, 0.95},
 	{"offset silent unsorted", func(m *model) { m.dialect, m.silent, m.unsorted = sweep.Offset, true, true }, 0.95},
 	{"offset silent clamped", func(m *model) { m.dialect, m.silent, m.ceiling = sweep.Offset, true, 3 }, 0.95},
+	{"token refusing large pages", func(m *model) { m.capacity = 6 }, 0.95},
+	{"offset refusing large pages", func(m *model) { m.dialect, m.capacity = sweep.Offset, 6 }, 0.95},
+	{"page numbers refusing large pages", func(m *model) { m.numbered, m.capacity = true, 6 }, 0.9},
+	{"hidden rows refusing large pages", func(m *model) { m.holes, m.capacity = true, 6 }, 0.9},
 	{"opaque", func(m *model) { m.base = 5000 }, 0.9},
 	{"opaque unsorted", func(m *model) { m.base, m.unsorted = 5000, true }, 0.9},
 	{"page numbers", func(m *model) { m.numbered = true }, 0.9},
@@ -65,7 +69,7 @@ func TestNobodyMissed(t *testing.T) {
 				if m.holes {
 					hide(t, m)
 				}
-				o := sweep.Options{Limit: rapid.IntRange(1, 7).Draw(t, "limit"), Dialect: rapid.SampledFrom([]sweep.Dialect{sweep.Auto, m.dialect}).Draw(t, "dialect")}
+				o := sweep.Options{Limit: rapid.IntRange(1, 7).Draw(t, "limit"), Smaller: isTooLarge, Dialect: rapid.SampledFrom([]sweep.Dialect{sweep.Auto, m.dialect}).Draw(t, "dialect")}
 				if rapid.Bool().Draw(t, "lookup") {
 					o.Lookup = m.Lookup
 				}
@@ -88,7 +92,7 @@ func TestNobodyMissedAnchored(t *testing.T) {
 		if m.holes {
 			hide(t, m)
 		}
-		o := sweep.Options{Limit: rapid.IntRange(1, 7).Draw(t, "limit"), SortKeyImmutable: true}
+		o := sweep.Options{Limit: rapid.IntRange(1, 7).Draw(t, "limit"), Smaller: isTooLarge, SortKeyImmutable: true}
 		mild := plan(t, m, o.Limit, "insert before", "insert after", "insert many", "delete before", "delete after", "delete anchor", "delete next", "swap", "change")
 		sum.add(t, m, o, mild)
 	})

@@ -117,7 +117,7 @@ func (s *sweep) fetch(ctx context.Context, p *pass, cursor int64) (answer, error
 	if err := ctx.Err(); err != nil {
 		return answer{}, err
 	}
-	page, err := s.lister.Page(ctx, Query{Limit: s.o.Limit, Cursor: cursor, Sort: p.sort})
+	page, err := p.page(ctx, Query{Limit: s.o.Limit, Cursor: cursor, Sort: p.sort})
 	if err != nil {
 		return answer{}, fmt.Errorf("sweep: pass %d, list request %d: %w", p.n, p.pages+1, err)
 	}
@@ -150,6 +150,38 @@ func (s *sweep) fetch(ctx context.Context, p *pass, cursor int64) (answer, error
 		return answer{}, &EmptyPagesError{Pass: p.n, Page: p.pages, Run: s.empty}
 	}
 	return a, nil
+}
+
+// page asks for a page, and for a smaller one where that may help. The error is that of the first try.
+func (p *pass) page(ctx context.Context, q Query) (Page, error) {
+	page, err := p.lister.Page(ctx, q)
+	if err == nil || p.o.Smaller == nil {
+		return page, err
+	}
+	first := err
+	for err != nil {
+		if q.Limit == minLimit || !p.o.Smaller(err) {
+			return Page{}, first
+		}
+		p.sweep.pages++
+		p.pages++
+		q.Limit = max(minLimit, q.Limit/2)
+		page, err = p.lister.Page(ctx, q)
+	}
+	p.shrink(q.Limit)
+	return page, nil
+}
+
+// shrink has the sweep ask for fewer rows from here on. What it knows of pages, it knew of larger ones.
+func (s *sweep) shrink(limit int) {
+	if s.short < s.o.Limit {
+		s.short = min(s.short, limit-1)
+	} else {
+		s.short = math.MaxInt
+	}
+	s.longest = min(s.longest, limit)
+	s.budget *= (s.o.Limit + limit - 1) / limit
+	s.o.Limit = limit
 }
 
 // learn notes what an answer tells about the server.

@@ -77,6 +77,9 @@ type lister interface {
 type Options struct {
 	// Limit is the page size, 1 or more. What is sent is never under 2, since pages overlap by one row.
 	Limit int
+	// Smaller tells of an error whether fewer rows may be had where these could not: the page is asked for again with half the limit, down to 2, and the
+	// sweep stays with that. nil: of none.
+	Smaller func(error) bool
 	// Dialect of the cursor.
 	Dialect Dialect
 	// SortKeyImmutable is the operator's word that the list's order is total and that nobody's place in it relative to others ever

@@ -62,7 +62,7 @@ type target struct {
 // connect makes the client and a source for each organization.
 func (r *run) connect() (*extract.Client, []target, error) {
 	o := ClientOptions(r.cfg, r.creds)
-	o.Offline, o.Concurrency, o.Hooks = r.offline, modelWorkers+1, r.tally.hooks(r)
+	o.Offline, o.Concurrency, o.Hooks, o.MaxBody = r.offline, modelWorkers+1, r.tally.hooks(r), r.o.maxBody
 	if r.journal != nil { // a plan has none
 		o.Recorder = r.journal
 	}

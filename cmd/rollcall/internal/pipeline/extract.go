@@ -145,7 +145,7 @@ func (r *run) walk(ctx context.Context, o *org, seen func(sweep.Item) error) (it
 	}
 	options := sweep.Options{
 		Limit: r.cfg.PageSize, Dialect: dialect(r.cfg.Paging), SortKeyImmutable: r.rules.SortKeyImmutable, AllowEmpty: r.rules.AllowEmpty,
-		Seen: seen, Lookup: r.lookup(o), Hooks: r.sweepHooks(o.name),
+		Seen: seen, Lookup: r.lookup(o), Hooks: r.sweepHooks(o.name), Smaller: r.smaller,
 	}
 	if _, thin := o.source.(profiler); thin { // who is found by id need not be in the list
 		options.Dialect, options.Lookup = sweep.Offset, nil
@@ -156,6 +156,12 @@ func (r *run) walk(ctx context.Context, o *org, seen func(sweep.Item) error) (it
 	}
 	o.certificate = result.Certificate
 	return result.Keys(), nil
+}
+
+// smaller tells of the error of a page whether fewer users may be had. What was too large to be taken is in no journal.
+func (r *run) smaller(err error) bool {
+	var large *extract.TooLargeError
+	return errors.As(err, &large) || r.offline && errors.Is(err, extract.ErrNotRecorded)
 }
 
 // profileBatch users' profiles are held at once.

@@ -38,6 +38,7 @@ type Options struct {
 	Now        func() time.Time
 
 	leastLinked int64 // see build.leastLinked; 0: its own
+	maxBody     int64 // bytes of an answer; 0: the client's own
 }
 
 // Progress is how far a run has come.

@@ -57,6 +57,25 @@ func TestTwoNights(t *testing.T) {
 	}
 }
 
+// TestPagesThatAreTooLarge are asked for with fewer users, by a replay as by the run.
+func TestPagesThatAreTooLarge(t *testing.T) {
+	_, c := nights(t, sandbox.Options{Users: 300, Limits: "none"})
+	s, err := Run(t.Context(), Options{Config: c, Command: Sync, Log: zerolog.Nop(), maxBody: 80_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Status != Certified || s.Users != 300 || s.Requests.List < 12 { // 7 of 50 users in a pass at least, and two passes
+		t.Fatalf("%s, %d users in %d requests", s.Status, s.Users, s.Requests.List)
+	}
+	again, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Certificate.UsersSHA256 != s.Certificate.UsersSHA256 || again.Status != Certified {
+		t.Errorf("replayed: %s, %d users", again.Status, again.Users)
+	}
+}
+
 func TestReplayComesToTheSameUsers(t *testing.T) {
 	_, c := nights(t, sandbox.Options{Users: 120, Limits: "none"})
 	first := night(t, c)
