@@ -2,7 +2,6 @@ package journal
 
 import (
 	"errors"
-	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/valyala/gozstd"
@@ -24,16 +23,11 @@ type codec interface {
 
 const codecZstd = 0
 
-// zstdCodec is one plain zstd frame a block, which says its decoded size. What is encoded, is by the reference library, in half the time of the
-// one in Go; what is decoded may be anything, and the one in Go bounds what it takes for it.
+// zstdCodec is one plain zstd frame a block, which says its decoded size, by the reference library: it takes half the time of the one in Go to encode, and
+// a quarter to decode. What is decoded may be anything: nothing is allocated but for the size that header and frame agree on.
 type zstdCodec struct{}
 
 const zstdLevel = 1
-
-// The decoder keeps tables worth reusing, starts no goroutine for whole frames, and is safe for concurrent use.
-var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxRaw), zstd.WithDecodeAllCapLimit(true))
-})
 
 func (zstdCodec) id() byte { return codecZstd }
 
@@ -45,10 +39,6 @@ var errFrame = errors.New("the zstd frame is not of the size its header says")
 
 func (zstdCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, error) {
 	size := int(h.Raw)
-	d, err := zstdDecoder()
-	if err != nil {
-		return nil, err
-	}
 	// The frame must agree with the header before either is believed with an allocation; one of under 256 bytes need not say its size.
 	var f zstd.Header
 	if err := f.Decode(payload); err != nil {
@@ -57,10 +47,11 @@ func (zstdCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, erro
 	if f.Skippable || f.HasFCS && f.FrameContentSize != uint64(size) || !f.HasFCS && size >= 256 {
 		return nil, errFrame
 	}
-	if cap(dst) < size {
-		dst = make([]byte, 0, size)
+	limit := max(size, 1) // to the library 0 is no limit
+	if cap(dst) < limit {
+		dst = make([]byte, 0, limit)
 	}
-	raw, err := d.DecodeAll(payload, dst[:0:size])
+	raw, err := gozstd.DecompressLimited(dst[:0:limit], payload, limit)
 	if err != nil {
 		return nil, err
 	}
