@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -38,6 +39,8 @@ type Table struct {
 	Columns []Column
 	// LowCardinality names the columns worth a dictionary in Parquet; all others are written plain.
 	LowCardinality []string
+	// HighCardinality names columns of text whose values hardly repeat: DuckDB compresses them with FSST, without the cost of trying what else would do.
+	HighCardinality []string
 }
 
 // Column finds a column by its name.
@@ -93,6 +96,9 @@ func (t Table) DDL() string {
 			b.WriteString(", ")
 		}
 		fmt.Fprintf(&b, "%s %s", Quote(c.Name), c.Type.DuckDB())
+		if slices.Contains(t.HighCardinality, c.Name) {
+			b.WriteString(" USING COMPRESSION fsst")
+		}
 	}
 	b.WriteString(")")
 	return b.String()

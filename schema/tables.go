@@ -47,8 +47,11 @@ var Users = Table{
 	Name:           NameUsers,
 	Comment:        "One row for each live user: the twelve documented columns",
 	Columns:        usersColumns,
-	LowCardinality: []string{"org_id", "region_name", "role", "first_name", "last_name"},
+	LowCardinality: []string{"org_id", "region_name", "role", "first_name", "last_name"}, HighCardinality: usersTexts,
 }
+
+// usersTexts are the columns of users that hardly repeat.
+var usersTexts = []string{"_id", "additional_context", "email", "preferences", "user_id", "user_models"}
 
 // key is what each flattened table carries of its parent.
 var key = []Column{
@@ -115,7 +118,7 @@ var (
 			col("entry", String, FromModel, "$.additional_context[*]", "The entry; JSON text where it is no string"),
 			col("name", String, FromModel, "$.additional_context[*]", `What stands before the first ": ", where there is one`),
 			col("value", String, FromModel, "$.additional_context[*]", `What stands after the first ": "`)),
-		LowCardinality: []string{"org_id"},
+		LowCardinality: []string{"org_id"}, HighCardinality: []string{"user_id", "entry", "value"},
 	}
 	UserModels = Table{
 		Name: NameUserModels, Comment: "One row for each personalization model",
@@ -123,7 +126,7 @@ var (
 			col("position", Int, FromRollcall, "", "Place in the array, from 0"),
 			col("content", String, FromModel, "$.user_models[*].content", "What the model says"),
 			col("insight_ids", StringList, FromModel, "$.user_models[*].insight_ids[*]", `Insights it rests on; {"$oid": x} reads as x`)),
-		LowCardinality: []string{"org_id"},
+		LowCardinality: []string{"org_id"}, HighCardinality: []string{"user_id", "content"},
 	}
 	UserModelDimensions = Table{
 		Name: NameDimensions, Comment: "One row for each dimension of a model",
@@ -170,7 +173,7 @@ var (
 			col("_is_deleted", Bool, FromRollcall, "", "A tombstone: the user was gone in this time"),
 			col("_run_id", String, FromRollcall, "", "The run that wrote this version"),
 			col("_scope", String, FromRollcall, "", "The organization asked; (_scope, user_id) is the user's identity")),
-		LowCardinality: []string{"org_id", "region_name", "role", "first_name", "last_name", "_run_id", "_scope"},
+		LowCardinality: []string{"org_id", "region_name", "role", "first_name", "last_name", "_run_id", "_scope"}, HighCardinality: usersTexts,
 	}
 	UsersDeleted = Table{
 		Name: NameUsersDeleted, Comment: "One row for each user who is deleted now, with the evidence",
