@@ -35,14 +35,18 @@ func useSandbox(ctx context.Context, c *config.Config) (stop func() error, err e
 	if err != nil {
 		return nil, &cli.UsageError{Message: err.Error()}
 	}
-	if err := refuseRealWarehouse(c.Warehouse, s.Org()); err != nil {
+	org = s.Org()
+	if c.Source == config.Freddy { // whose organizations are others
+		org = s.FreddyOrg()
+	}
+	if err := refuseRealWarehouse(c.Warehouse, org); err != nil {
 		return nil, err
 	}
 	address, err := s.Start(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	c.UseSandbox(address, s.Org(), config.Credentials{
+	c.UseSandbox(address, org, config.Credentials{
 		AmigoAPIKey: extract.Secret(s.APIKey()), AmigoAPIKeyID: s.APIKeyID(), AmigoUserID: s.UserID(), FreddyAPIKey: extract.Secret(s.FreddyKey()),
 	})
 	return s.Close, nil
