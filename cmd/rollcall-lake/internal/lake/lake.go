@@ -58,8 +58,9 @@ type Hooks struct {
 	Step  func(name string)                          // tests: a step begins
 }
 
-// ReplaceShare is the share of changed users beyond which a table is replaced whole. Measured with 200,000 users: up to there position deletes and an append are
-// the faster, and the smaller to read after.
+// ReplaceShare is the share of changed users beyond which a table is replaced whole. Writing all of 200,000 users takes no longer than comparing them and
+// deleting some (10 s and 11 s for all tables), but ninety times the bytes with 1 % changed; with a third changed the saving is small, and readers would merge
+// the deletes until the next compaction.
 const ReplaceShare = 0.3
 
 // Lake is the tables of a namespace.
