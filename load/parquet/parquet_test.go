@@ -307,12 +307,50 @@ func TestPartsAreReadInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release(got)
-	var rows []int64
-	for _, b := range got {
-		rows = append(rows, b.NumRows())
+	if len(got) != 1 || got[0].NumRows() != 27 {
+		t.Fatalf("%d batches, the first of %d rows", len(got), got[0].NumRows())
 	}
-	if d := cmp.Diff([]int64{10, 7, 10}, rows); d != "" {
-		t.Error(d)
+	ten, seven := batch(t, mem, 0, 10), batch(t, mem, 0, 7)
+	defer release([]arrow.Record{ten, seven})
+	for _, part := range []struct {
+		from, to int64
+		want     arrow.Record
+	}{{0, 10, ten}, {10, 17, seven}, {17, 27, ten}} {
+		slice := got[0].NewSlice(part.from, part.to)
+		same(t, part.want, slice)
+		slice.Release()
+	}
+}
+
+// TestBatchesDoNotDependOnParts: tables of the same rows are read side by side, and their parts end at other rows.
+func TestBatchesDoNotDependOnParts(t *testing.T) {
+	mem := checked(t)
+	sizes := func(rows ...int) []int64 {
+		dir := t.TempDir()
+		for i, n := range rows {
+			part := t.TempDir()
+			write(t, mem, part, n, 700)
+			if err := os.Rename(filepath.Join(part, PartName(0)), filepath.Join(dir, PartName(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := readAll(t, mem, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release(got)
+		var out []int64
+		for _, b := range got {
+			out = append(out, b.NumRows())
+		}
+		return out
+	}
+	const rows = 2*readBatch + 100
+	whole := sizes(rows)
+	for _, parts := range [][]int{{readBatch, readBatch + 100}, {1000, rows - 1000}, {readBatch - 1, 2, 0, 1, rows - readBatch - 2}, {rows - 1, 1}} {
+		if d := cmp.Diff(whole, sizes(parts...)); d != "" {
+			t.Errorf("in parts of %v:\n%s", parts, d)
+		}
 	}
 }
 

@@ -64,36 +64,82 @@ func Parts(dir string) ([]string, error) {
 	return parts, nil
 }
 
-// Next is the next batch: 2,048 rows, fewer at the end of a part, with the columns in the file's order; io.EOF after the last. A part that
-// does not have the rows that it says it has is an error. The batch belongs to the reader until the next call; who keeps it longer retains it.
+// Next is the next batch: 2,048 rows wherever parts begin and end, so that two tables of the same rows come in the same batches; fewer at the end, with
+// the columns in the file's order; io.EOF after the last. A part that does not have the rows that it says it has is an error. The batch belongs to the
+// reader until the next call; who keeps it longer retains it.
 func (r *Reader) Next(ctx context.Context) (arrow.Record, error) {
-	for {
+	r.release()
+	var pieces []arrow.Record
+	defer func() {
+		for _, p := range pieces {
+			p.Release()
+		}
+	}()
+	for rows := int64(0); rows < readBatch && len(r.parts) > 0; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if len(r.parts) == 0 {
-			return nil, io.EOF
-		}
-		batch, err := r.next(ctx)
+		piece, err := r.next(ctx, readBatch-rows)
 		if err != nil {
 			return nil, fmt.Errorf("parquet %s: %w", r.parts[0], err)
 		}
-		if batch != nil {
-			return batch, nil
+		if piece == nil {
+			r.parts = r.parts[1:]
+			continue
 		}
-		r.parts = r.parts[1:]
+		pieces = append(pieces, piece)
+		rows += piece.NumRows()
 	}
+	if len(pieces) == 0 {
+		return nil, io.EOF
+	}
+	var err error
+	r.batch, err = join(pieces, r.mem)
+	return r.batch, err
 }
 
-// next is the next batch of the first part, nil at its end. The library panics at some damage; it does so in this goroutine as long as
+// join makes one batch of those that lie in several parts.
+func join(pieces []arrow.Record, mem memory.Allocator) (arrow.Record, error) {
+	if len(pieces) == 1 {
+		pieces[0].Retain()
+		return pieces[0], nil
+	}
+	columns := make([]arrow.Array, pieces[0].NumCols())
+	defer func() {
+		for _, c := range columns {
+			if c != nil {
+				c.Release()
+			}
+		}
+	}()
+	rows := int64(0)
+	for _, p := range pieces {
+		rows += p.NumRows()
+		if !p.Schema().Equal(pieces[0].Schema()) {
+			return nil, fmt.Errorf("parquet: the parts of a table have other columns: %s, and %s", pieces[0].Schema(), p.Schema())
+		}
+	}
+	for i := range columns {
+		cells := make([]arrow.Array, len(pieces))
+		for k, p := range pieces {
+			cells[k] = p.Column(i)
+		}
+		var err error
+		if columns[i], err = array.Concatenate(cells, mem); err != nil {
+			return nil, fmt.Errorf("parquet: join column %s: %w", pieces[0].ColumnName(i), err)
+		}
+	}
+	return array.NewRecord(pieces[0].Schema(), columns, rows), nil
+}
+
+// next are the next rows of the first part, as many as most, nil at its end. The library panics at some damage; it does so in this goroutine as long as
 // columns are read one by one.
-func (r *Reader) next(ctx context.Context) (batch arrow.Record, err error) {
+func (r *Reader) next(ctx context.Context, most int64) (batch arrow.Record, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			batch, err = nil, fmt.Errorf("damaged: %v", p)
 		}
 	}()
-	r.release()
 	if r.file == nil {
 		if err := r.open(ctx); err != nil {
 			return nil, err
@@ -102,7 +148,7 @@ func (r *Reader) next(ctx context.Context) (batch arrow.Record, err error) {
 	if r.left == 0 {
 		return nil, r.Close()
 	}
-	rows := min(r.left, readBatch)
+	rows := min(r.left, most)
 	cells := make([]arrow.Array, 0, len(r.columns))
 	defer func() {
 		for _, c := range cells {
@@ -117,8 +163,7 @@ func (r *Reader) next(ctx context.Context) (batch arrow.Record, err error) {
 		cells = append(cells, a)
 	}
 	r.left -= rows
-	r.batch = array.NewRecord(r.schema, cells, rows)
-	return r.batch, nil
+	return array.NewRecord(r.schema, cells, rows), nil
 }
 
 // cells reads so many cells of a column.
