@@ -24,7 +24,7 @@ type codec interface {
 const codecZstd = 0
 
 // zstdCodec is one plain zstd frame a block, which says its decoded size, by the reference library: it takes half the time of the one in Go to encode, and
-// a quarter to decode. What is decoded may be anything: nothing is allocated but for the size that header and frame agree on.
+// less to decode. What is decoded may be anything: nothing is allocated but for the size that header and frame agree on.
 type zstdCodec struct{}
 
 const zstdLevel = 1

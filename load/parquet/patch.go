@@ -17,6 +17,8 @@ import (
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+
+	"github.com/rollcall-data/rollcall/schema"
 )
 
 // magic begins a file and ends it.
@@ -140,24 +142,14 @@ func (w *Writer) encode(places []int, groups []int64, rows int64, cells []arrow.
 
 // writeRows copies the rows first: the library does not read bits from the middle of a byte as it should.
 func (w *Writer) writeRows(f *pqarrow.FileWriter, s *arrow.Schema, batch arrow.Record, from, to int64) error {
-	columns := make([]arrow.Array, batch.NumCols())
-	defer func() {
-		for _, c := range columns {
-			if c != nil {
-				c.Release()
-			}
-		}
-	}()
-	for i, c := range batch.Columns() {
-		slice := array.NewSlice(c, from, to)
-		var err error
-		columns[i], err = array.Concatenate([]arrow.Array{slice}, w.mem)
-		slice.Release()
-		if err != nil {
-			return err
-		}
+	slice := batch.NewSlice(from, to)
+	defer slice.Release()
+	copied, err := schema.Join(w.mem, slice)
+	if err != nil {
+		return err
 	}
-	part := array.NewRecord(s, columns, to-from)
+	defer copied.Release()
+	part := array.NewRecord(s, copied.Columns(), to-from)
 	defer part.Release()
 	return f.WriteBuffered(part)
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+
+	"github.com/rollcall-data/rollcall/schema"
 )
 
 const readBatch = 2048
@@ -90,46 +92,19 @@ func (r *Reader) Next(ctx context.Context) (arrow.Record, error) {
 		pieces = append(pieces, piece)
 		rows += piece.NumRows()
 	}
-	if len(pieces) == 0 {
+	switch len(pieces) {
+	case 0:
 		return nil, io.EOF
+	case 1:
+		r.batch, pieces = pieces[0], nil
+		return r.batch, nil
 	}
-	var err error
-	r.batch, err = join(pieces, r.mem)
-	return r.batch, err
-}
-
-// join makes one batch of those that lie in several parts.
-func join(pieces []arrow.Record, mem memory.Allocator) (arrow.Record, error) {
-	if len(pieces) == 1 {
-		pieces[0].Retain()
-		return pieces[0], nil
+	joined, err := schema.Join(r.mem, pieces...)
+	if err != nil {
+		return nil, fmt.Errorf("parquet: %w", err)
 	}
-	columns := make([]arrow.Array, pieces[0].NumCols())
-	defer func() {
-		for _, c := range columns {
-			if c != nil {
-				c.Release()
-			}
-		}
-	}()
-	rows := int64(0)
-	for _, p := range pieces {
-		rows += p.NumRows()
-		if !p.Schema().Equal(pieces[0].Schema()) {
-			return nil, fmt.Errorf("parquet: the parts of a table have other columns: %s, and %s", pieces[0].Schema(), p.Schema())
-		}
-	}
-	for i := range columns {
-		cells := make([]arrow.Array, len(pieces))
-		for k, p := range pieces {
-			cells[k] = p.Column(i)
-		}
-		var err error
-		if columns[i], err = array.Concatenate(cells, mem); err != nil {
-			return nil, fmt.Errorf("parquet: join column %s: %w", pieces[0].ColumnName(i), err)
-		}
-	}
-	return array.NewRecord(pieces[0].Schema(), columns, rows), nil
+	r.batch = joined
+	return joined, nil
 }
 
 // next are the next rows of the first part, as many as most, nil at its end. The library panics at some damage; it does so in this goroutine as long as

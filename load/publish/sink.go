@@ -2,10 +2,8 @@ package publish
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/schema"
@@ -148,26 +146,7 @@ func (g *gatherer) flush() (arrow.Record, error) {
 		return nil, nil
 	}
 	defer g.release()
-	first := g.pieces[0]
-	columns := make([]arrow.Array, first.NumCols())
-	defer func() {
-		for _, c := range columns {
-			if c != nil {
-				c.Release()
-			}
-		}
-	}()
-	parts := make([]arrow.Array, len(g.pieces))
-	for i := range columns {
-		for k, p := range g.pieces {
-			parts[k] = p.Column(i)
-		}
-		var err error
-		if columns[i], err = array.Concatenate(parts, g.mem); err != nil {
-			return nil, fmt.Errorf("gather column %s: %w", first.ColumnName(i), err)
-		}
-	}
-	return array.NewRecord(first.Schema(), columns, g.rows), nil
+	return schema.Join(g.mem, g.pieces...)
 }
 
 func (g *gatherer) release() {

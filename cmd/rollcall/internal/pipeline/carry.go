@@ -123,7 +123,8 @@ func (b *build) carryClosed(c transform.Columns) error {
 	})
 }
 
-// carryTable takes over the rows of a table of the version before. Those that are touched, which their columns keys tell, are left out. Where the version is amended, parts without such rows are linked.
+// carryTable takes over the rows of a table of the version before. Those that are touched, which their columns keys tell, are left out. Where
+// the version is amended, parts without such rows are linked.
 func (b *build) carryTable(ctx context.Context, table string, keys []string, touched func(c transform.Columns, row int) bool) error {
 	if !b.out.Keeps(table) {
 		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error { return b.carryBatch(table, c, touched, nil) })

@@ -1,13 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
 	"github.com/rollcall-data/rollcall/extract"
 	"github.com/rollcall-data/rollcall/load/publish"
@@ -64,29 +57,12 @@ func (p lakePlace) due(current string) string {
 	return lakePublish
 }
 
-func lakesPath(wh *publish.Warehouse) string { return filepath.Join(wh.Dir(), lakesName) }
-
 func loadLakes(wh *publish.Warehouse) ([]lakePlace, error) {
-	raw, err := os.ReadFile(lakesPath(wh))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read which lakes there are: %w", err)
-	}
-	var lakes []lakePlace
-	if err := json.Unmarshal(raw, &lakes); err != nil {
-		return nil, fmt.Errorf("read which lakes there are: %s: %w", lakesName, err)
-	}
-	return lakes, nil
+	return loadRecord[lakePlace](wh, lakesName)
 }
 
 func saveLakes(wh *publish.Warehouse, lakes []lakePlace) error {
-	raw, err := json.MarshalIndent(lakes, "", "  ")
-	if err != nil {
-		return fmt.Errorf("record which lakes there are: %w", err)
-	}
-	return publish.WriteFile(lakesPath(wh), append(raw, '\n'))
+	return saveRecord(wh, lakesName, lakes)
 }
 
 // eraseLakes records that all lakes have to be rid of what is being rewritten. PublishLakes carries it out, now or when it can.

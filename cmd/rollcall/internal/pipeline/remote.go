@@ -49,29 +49,34 @@ func (p place) options() objectstore.Options {
 // same tells whether two are one place, however it is reached.
 func (p place) same(o place) bool { return p.URL == o.URL && p.Endpoint == o.Endpoint }
 
-func copiesPath(wh *publish.Warehouse) string { return filepath.Join(wh.Dir(), copiesName) }
+func loadPlaces(wh *publish.Warehouse) ([]place, error) { return loadRecord[place](wh, copiesName) }
 
-func loadPlaces(wh *publish.Warehouse) ([]place, error) {
-	raw, err := os.ReadFile(copiesPath(wh))
+func savePlaces(wh *publish.Warehouse, places []place) error {
+	return saveRecord(wh, copiesName, places)
+}
+
+// loadRecord reads a file of the warehouse that lists where versions were published to; there are none without it.
+func loadRecord[T any](wh *publish.Warehouse, name string) ([]T, error) {
+	raw, err := os.ReadFile(filepath.Join(wh.Dir(), name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read where the copies are: %w", err)
+		return nil, fmt.Errorf("read where versions were published to: %w", err)
 	}
-	var places []place
+	var places []T
 	if err := json.Unmarshal(raw, &places); err != nil {
-		return nil, fmt.Errorf("read where the copies are: %s: %w", copiesName, err)
+		return nil, fmt.Errorf("read where versions were published to: %s: %w", name, err)
 	}
 	return places, nil
 }
 
-func savePlaces(wh *publish.Warehouse, places []place) error {
+func saveRecord[T any](wh *publish.Warehouse, name string, places []T) error {
 	raw, err := json.MarshalIndent(places, "", "  ")
 	if err != nil {
-		return fmt.Errorf("record where the copies are: %w", err)
+		return fmt.Errorf("record where versions were published to: %s: %w", name, err)
 	}
-	return publish.WriteFile(copiesPath(wh), append(raw, '\n'))
+	return publish.WriteFile(filepath.Join(wh.Dir(), name), append(raw, '\n'))
 }
 
 // eraseCopies records that all copies have to be rid of what is being rewritten. PublishCopies carries it out, now or when it can.
