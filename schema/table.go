@@ -73,6 +73,17 @@ func (t Table) Arrow() *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
+// ArrowMarked is Arrow with the JSON columns marked for readers that know the extension; the others see text.
+func (t Table) ArrowMarked() *arrow.Schema {
+	fields := t.Arrow().Fields()
+	for i, c := range t.Columns {
+		if c.Type.Kind == JSON {
+			fields[i].Metadata = arrow.NewMetadata([]string{"ARROW:extension:name", "ARROW:extension:metadata"}, []string{"arrow.json", ""})
+		}
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
 // Match is an error that names the first column in which batches of this schema are not the table's; nil where they are. What fields say
 // in their metadata does not count.
 func (t Table) Match(s *arrow.Schema) error {

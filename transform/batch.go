@@ -129,15 +129,21 @@ func (t *batcher) strs(vs []string) {
 
 // end closes the row and hands the batch on where it is full.
 func (t *batcher) end() error {
+	t.endRow()
+	if t.full() {
+		return t.flush()
+	}
+	return nil
+}
+
+func (t *batcher) full() bool { return t.rows >= batchRows || t.bytes >= batchBytes }
+
+func (t *batcher) endRow() {
 	if t.next != len(t.table.Columns) {
 		panic(fmt.Sprintf("transform: a row of %s has %d cells, not %d", t.table.Name, t.next, len(t.table.Columns)))
 	}
 	t.next = 0
 	t.rows++
-	if t.rows >= batchRows || t.bytes >= batchBytes {
-		return t.flush()
-	}
-	return nil
 }
 
 func (t *batcher) flush() error {

@@ -35,7 +35,7 @@ func usualItems(n int) (items [][]byte, mean int64) {
 }
 
 // usualRows are those items taken apart, and the preferences that they taught.
-func usualRows(b *testing.B, n int) (rows []Row, prefs *Preferences, mean int64) {
+func usualRows(b testing.TB, n int) (rows []Row, prefs *Preferences, mean int64) {
 	b.Helper()
 	items, mean := usualItems(n)
 	prefs = NewPreferences(nil, Contract{})

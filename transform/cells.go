@@ -12,28 +12,28 @@ type cells struct {
 	report func(Issue)
 }
 
-func (c cells) issue(column, path, reason string, raw []byte) {
+func (c cells) issue(column string, at path, reason string, raw []byte) {
 	if c.report != nil {
-		c.report(Issue{Path: path, Column: column, Reason: reason, Raw: raw})
+		c.report(Issue{Path: at.String(), Column: column, Reason: reason, Raw: raw})
 	}
 }
 
 const inexact = "the text has a lone surrogate or bytes that are no UTF-8; they read as U+FFFD"
 
-func (c cells) text(v []byte, column string) Text { return c.textAt(v, column, "$."+column) }
+func (c cells) text(v []byte, column string) Text { return c.textAt(v, column, in(column)) }
 
-func (c cells) textAt(v []byte, column, path string) Text {
+func (c cells) textAt(v []byte, column string, at path) Text {
 	switch rawjson.KindOf(v) {
 	case rawjson.Invalid, rawjson.Null:
 		return Text{}
 	case rawjson.String:
 		text, exact := rawjson.Unquote(v)
 		if !exact {
-			c.issue(column, path, inexact, v)
+			c.issue(column, at, inexact, v)
 		}
 		return Text{text, true}
 	}
-	c.issue(column, path, "not a text", v)
+	c.issue(column, at, "not a text", v)
 	return Text{}
 }
 
@@ -44,27 +44,27 @@ func (c cells) json(v []byte, column string) []byte {
 	}
 	clean, exact := rawjson.Sanitize(v)
 	if !exact {
-		c.issue(column, "$."+column, "the JSON has a lone surrogate or bytes that are no UTF-8; they read as U+FFFD", v)
+		c.issue(column, in(column), "the JSON has a lone surrogate or bytes that are no UTF-8; they read as U+FFFD", v)
 	}
 	return clean
 }
 
-func (c cells) time(v []byte, column, path string) Micros {
+func (c cells) time(v []byte, column string, at path) Micros {
 	if absent(v) {
 		return Micros{}
 	}
 	if rawjson.KindOf(v) != rawjson.String {
-		c.issue(column, path, "not a timestamp", v)
+		c.issue(column, at, "not a timestamp", v)
 		return Micros{}
 	}
 	text, _ := rawjson.Unquote(v)
 	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text))
 	if err != nil {
-		c.issue(column, path, "not a timestamp with a zone (RFC 3339)", v)
+		c.issue(column, at, "not a timestamp with a zone (RFC 3339)", v)
 		return Micros{}
 	}
 	if finerThanMicros(text) {
-		c.issue(column, path, "finer than a microsecond; cut off there", v)
+		c.issue(column, at, "finer than a microsecond; cut off there", v)
 	}
 	return MicrosOf(t)
 }
@@ -80,7 +80,7 @@ func finerThanMicros(text string) bool {
 	return end > 6 && strings.Trim(digits[6:end], "0") != ""
 }
 
-func (c cells) int(v []byte, column, path string) (n int64, ok bool) {
+func (c cells) int(v []byte, column string, at path) (n int64, ok bool) {
 	if absent(v) {
 		return 0, false
 	}
@@ -89,16 +89,16 @@ func (c cells) int(v []byte, column, path string) (n int64, ok bool) {
 			return n, true
 		}
 	}
-	c.issue(column, path, "not a 64-bit integer", v)
+	c.issue(column, at, "not a 64-bit integer", v)
 	return 0, false
 }
 
-func (c cells) bool(v []byte, column, path string) (b, ok bool) {
+func (c cells) bool(v []byte, column string, at path) (b, ok bool) {
 	if absent(v) {
 		return false, false
 	}
 	if rawjson.KindOf(v) != rawjson.Bool {
-		c.issue(column, path, "not true or false", v)
+		c.issue(column, at, "not true or false", v)
 		return false, false
 	}
 	return v[0] == 't', true

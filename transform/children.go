@@ -20,13 +20,13 @@ func (b *Builder) children(r *Row, report func(Issue)) (counts, error) {
 
 // each calls add for every element of an array; a value that is no array has none, and where it is none of null, an object (Freddy's
 // context) or an array, that is an issue. It returns the number of elements, -1 for NULL.
-func each(v []byte, path, column string, report func(Issue), add func(i int, e []byte) error) (int64, error) {
+func each(v []byte, at path, column string, report func(Issue), add func(i int, e []byte) error) (int64, error) {
 	switch rawjson.KindOf(rawjson.Trim(v)) {
 	case rawjson.Array:
 	case rawjson.Invalid, rawjson.Null:
 		return -1, nil
 	default:
-		report(Issue{Path: path, Column: column, Reason: "not an array", Raw: v})
+		report(Issue{Path: at.String(), Column: column, Reason: "not an array", Raw: v})
 		return -1, nil
 	}
 	i := 0
@@ -43,7 +43,7 @@ func (b *Builder) context(r *Row, report func(Issue)) (int64, error) {
 		return -1, nil
 	}
 	t := b.tables[schema.NameUserContext]
-	return each(r.Context, "$.additional_context", "num_context_entries", report, func(i int, e []byte) error {
+	return each(r.Context, in("additional_context"), "num_context_entries", report, func(i int, e []byte) error {
 		entry := string(e)
 		if rawjson.KindOf(e) == rawjson.String {
 			entry, _ = rawjson.Unquote(e)
@@ -60,12 +60,11 @@ func (b *Builder) context(r *Row, report func(Issue)) (int64, error) {
 }
 
 func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
-	const path = "$.user_models"
 	t, c := b.tables[schema.NameUserModels], cells{report}
-	return each(r.Models, path, "num_models", report, func(i int, m []byte) error {
-		at := index(path, i)
+	return each(r.Models, in("user_models"), "num_models", report, func(i int, m []byte) error {
+		at := in("user_models").index(i)
 		if rawjson.KindOf(m) != rawjson.Object {
-			report(Issue{Path: at, Column: "content", Reason: "not an object", Raw: m})
+			report(Issue{Path: at.String(), Column: "content", Reason: "not an object", Raw: m})
 		}
 		var content, insights, dimensions []byte
 		if rawjson.KindOf(m) == rawjson.Object {
@@ -84,25 +83,25 @@ func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
 		t.text(r.Org)
 		t.str(r.UserID)
 		t.int(int64(i), true)
-		t.text(c.textAt(content, "content", at+".content"))
-		t.list(ids(insights, at+".insight_ids", report))
+		t.text(c.textAt(content, "content", at.child("content")))
+		t.list(ids(insights, at.child("insight_ids"), report))
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := each(dimensions, at+".dimensions", "dimensions", report, func(j int, d []byte) error {
-			return b.dimension(r, i, j, d, index(at+".dimensions", j), report)
+		_, err := each(dimensions, at.child("dimensions"), "dimensions", report, func(j int, d []byte) error {
+			return b.dimension(r, i, j, d, at.child("dimensions").index(j), report)
 		})
 		return err
 	})
 }
 
-func (b *Builder) dimension(r *Row, model, position int, d []byte, path string, report func(Issue)) error {
+func (b *Builder) dimension(r *Row, model, position int, d []byte, at path, report func(Issue)) error {
 	t, c := b.tables[schema.NameDimensions], cells{report}
 	var description, tags []byte
-	at := path
+	described := at
 	switch rawjson.KindOf(d) {
 	case rawjson.Object:
-		at += ".description"
+		described = at.child("description")
 		_ = rawjson.Members(d, func(key, value []byte) error { // validated when it came
 			switch string(rawjson.Plain(key)) {
 			case `"description"`:
@@ -115,47 +114,47 @@ func (b *Builder) dimension(r *Row, model, position int, d []byte, path string, 
 	case rawjson.String: // a dimension that is only named
 		description = d
 	default:
-		report(Issue{Path: path, Column: "description", Reason: "not an object", Raw: d})
+		report(Issue{Path: at.String(), Column: "description", Reason: "not an object", Raw: d})
 	}
 	t.text(r.Org)
 	t.str(r.UserID)
 	t.int(int64(model), true)
 	t.int(int64(position), true)
-	t.text(c.textAt(description, "description", at))
-	t.list(list(tags, "tags", path+".tags", report))
+	t.text(c.textAt(description, "description", described))
+	t.list(list(tags, "tags", at.child("tags"), report))
 	return t.end()
 }
 
 // list reads an array of text; anything else is an issue and NULL.
-func list(v []byte, column, path string, report func(Issue)) []Text {
+func list(v []byte, column string, at path, report func(Issue)) []Text {
 	if absent(v) {
 		return nil
 	}
 	if rawjson.KindOf(v) == rawjson.Array {
 		if l, ok := textList(v); ok {
 			if _, exact := rawjson.Sanitize(v); !exact {
-				report(Issue{Path: path, Column: column, Reason: inexact, Raw: v})
+				report(Issue{Path: at.String(), Column: column, Reason: inexact, Raw: v})
 			}
 			return l
 		}
 	}
-	report(Issue{Path: path, Column: column, Reason: "not a list of text", Raw: v})
+	report(Issue{Path: at.String(), Column: column, Reason: "not a list of text", Raw: v})
 	return nil
 }
 
 // ids reads insight_ids.
-func ids(v []byte, path string, report func(Issue)) []Text {
+func ids(v []byte, at path, report func(Issue)) []Text {
 	if absent(v) {
 		return nil
 	}
 	c := cells{report}
 	out, i := []Text{}, 0
 	if rawjson.KindOf(v) != rawjson.Array {
-		c.issue("insight_ids", path, "not a list", v)
+		c.issue("insight_ids", at, "not a list", v)
 		return nil
 	}
 	_ = rawjson.Elements(v, func(e []byte) error { // v is valid
-		out = append(out, c.id(e, "insight_ids", index(path, i)))
+		out = append(out, c.id(e, "insight_ids", at.index(i)))
 		i++
 		return nil
 	})
@@ -163,9 +162,12 @@ func ids(v []byte, path string, report func(Issue)) []Text {
 }
 
 // id is an id as text: text, or MongoDB's {"$oid": text} (api/amigo.md §6.2).
-func (c cells) id(v []byte, column, path string) Text {
-	raw := cells{report: func(i Issue) { c.issue(column, path, i.Reason, v) }}
-	return raw.textAt(oid(v), column, path)
+func (c cells) id(v []byte, column string, at path) Text {
+	inner := oid(v)
+	if len(inner) == len(v) {
+		return c.textAt(v, column, at)
+	}
+	return cells{report: func(i Issue) { c.issue(column, at, i.Reason, v) }}.textAt(inner, column, at)
 }
 
 // oid is the value of {"$oid": value}; any other value is itself.
@@ -197,23 +199,23 @@ func (b *Builder) variables(r *Row, report func(Issue)) error {
 		t.bool(sensitive, true)
 		return t.end()
 	}
-	names := func(v []byte, path string, sensitive bool) error {
-		_, err := each(v, path, "name", report, func(i int, e []byte) error {
-			return add(c.textAt(e, "name", index(path, i)), Text{}, sensitive)
+	names := func(v []byte, at path, sensitive bool) error {
+		_, err := each(v, at, "name", report, func(i int, e []byte) error {
+			return add(c.textAt(e, "name", at.index(i)), Text{}, sensitive)
 		})
 		return err
 	}
+	variables := in("nonsensitive_variables")
 	if rawjson.KindOf(r.Extras.Variables) == rawjson.Object {
-		const path = "$.nonsensitive_variables"
 		err := rawjson.Members(r.Extras.Variables, func(key, value []byte) error {
-			at := rawjson.Child(path, key)
+			at := variables.member(key)
 			return add(c.textAt(key, "name", at), c.textAt(value, "value", at), false)
 		})
 		if err != nil {
 			return err
 		}
-	} else if err := names(r.Extras.Variables, "$.nonsensitive_variables", false); err != nil {
+	} else if err := names(r.Extras.Variables, variables, false); err != nil {
 		return err // for an hour of 2026 these were a list of names (api/amigo.md §4.4)
 	}
-	return names(r.Extras.Sensitive, "$.sensitive_variables", true)
+	return names(r.Extras.Sensitive, in("sensitive_variables"), true)
 }

@@ -1,8 +1,6 @@
 package transform
 
 import (
-	"strconv"
-
 	"github.com/rollcall-data/rollcall/schema"
 	"github.com/rollcall-data/rollcall/transform/rawjson"
 )
@@ -25,7 +23,7 @@ func (b *Builder) flat(r *Row, n counts, report func(Issue)) error {
 	b.preferences(t, r, report)
 	stats(t, r.Extras.Stats, report)
 	c := cells{report}
-	t.bool(c.bool(r.Extras.Actions, "enable_actions_access", "$.enable_actions_access"))
+	t.bool(c.bool(r.Extras.Actions, "enable_actions_access", in("enable_actions_access")))
 	t.int(n.context, n.context >= 0)
 	t.int(n.models, n.models >= 0)
 	t.str(string(r.State))
@@ -72,11 +70,12 @@ func stats(t *batcher, raw []byte, report func(Issue)) {
 			return nil
 		})
 	} else if !absent(raw) {
-		c.issue("num_conversations", "$.user_stats", "not an object", raw)
+		c.issue("num_conversations", in("user_stats"), "not an object", raw)
 	}
-	t.int(c.int(conversations, "num_conversations", "$.user_stats.num_conversations"))
-	t.int(c.int(messages, "num_messages", "$.user_stats.num_messages"))
-	t.time(c.time(last, "last_message_time", "$.user_stats.last_message_time"))
+	at := in("user_stats")
+	t.int(c.int(conversations, "num_conversations", at.child("num_conversations")))
+	t.int(c.int(messages, "num_messages", at.child("num_messages")))
+	t.time(c.time(last, "last_message_time", at.child("last_message_time")))
 }
 
 func (b *Builder) preferences(t *batcher, r *Row, report func(Issue)) {
@@ -162,5 +161,3 @@ func textList(v []byte) (list []Text, ok bool) {
 	})
 	return list, ok
 }
-
-func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

@@ -29,18 +29,18 @@ func (b *Builder) Memory(scope string, org Text, user string, raw []byte) error 
 			return nil
 		})
 	} else {
-		c.issue("content", "$.memories[*]", "not an object", raw)
+		c.issue("content", in("memories[*]"), "not an object", raw)
 	}
-	const path = "$.memories[*]."
+	at := in("memories[*]")
 	t := b.tables[schema.NameMemories]
 	t.text(org)
 	t.str(user)
-	t.text(c.textAt(id, "id", path+"id"))
-	t.time(c.time(created, "created_at", path+"created_at"))
-	t.text(c.textAt(conversation, "conversation_id", path+"conversation_id"))
-	t.list(list(references, "references", path+"references", c.report))
-	t.text(c.textAt(content, "content", path+"content"))
-	t.text(c.textAt(context, "context", path+"context"))
+	t.text(c.textAt(id, "id", at.child("id")))
+	t.time(c.time(created, "created_at", at.child("created_at")))
+	t.text(c.textAt(conversation, "conversation_id", at.child("conversation_id")))
+	t.list(list(references, "references", at.child("references"), c.report))
+	t.text(c.textAt(content, "content", at.child("content")))
+	t.text(c.textAt(context, "context", at.child("context")))
 	if err := t.end(); err != nil {
 		return err
 	}

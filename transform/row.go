@@ -129,7 +129,7 @@ func Reread(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 	c := cells{report: func(i Issue) { issues = append(issues, i) }}
 	row = Row{Extras: Extras{f.stats, f.variables, f.sensitive, f.actions}}
 	row.Scope, row.UserID = d.Scope, id
-	row.ID, row.Email, row.FirstName = c.id(f.id, "_id", "$._id"), c.text(f.email, "email"), c.text(f.first, "first_name")
+	row.ID, row.Email, row.FirstName = c.id(f.id, "_id", in("_id")), c.text(f.email, "email"), c.text(f.first, "first_name")
 	row.LastName, row.Org, row.Region = c.text(f.last, "last_name"), c.text(f.org, "org_id"), c.text(f.region, "region_name")
 	row.Role, row.Preferences = c.text(f.role, "role"), c.json(f.preferences, "preferences")
 	if absent(f.org) {
@@ -138,7 +138,7 @@ func Reread(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 	if absent(f.region) {
 		row.Region = d.Region
 	}
-	row.UpdatedAt = c.time(f.updated, "updated_at", "$.updated_at")
+	row.UpdatedAt = c.time(f.updated, "updated_at", in("updated_at"))
 	row.Observed = absent(f.updated)
 	if absent(f.context) { // null is not [], which says that there is none (CONTRACT §3)
 		f.context = nil

@@ -2,9 +2,12 @@ package transform
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/schema"
@@ -28,6 +31,7 @@ type Builder struct {
 	order  []string
 	cells  [][]byte
 	roles  map[string]map[string]Text // scope → role id → name
+	first  *batcher                   // in a first version: what users_history has beside the columns of users
 
 	QuarantinedRows, QuarantinedCells int64
 }
@@ -42,6 +46,30 @@ func NewBuilder(mem memory.Allocator, run string, prefs *Preferences, tables []s
 		b.order = append(b.order, t.Name)
 	}
 	return b
+}
+
+// First says that the version is the first one: each user has one row of history, which History is given right behind User. The batches of
+// users_history share the cells of those of users, and follow them.
+func (b *Builder) First() {
+	users, history := b.tables[schema.NameUsers], b.tables[schema.NameUsersHistory]
+	emit := users.emit
+	var twelve arrow.Record
+	own := schema.Table{Name: history.table.Name, Columns: history.table.Columns[len(users.table.Columns):]}
+	b.first = newBatcher(b.mem, own, func(table string, batch arrow.Record) error {
+		if batch.NumRows() != twelve.NumRows() {
+			return fmt.Errorf("%d users of a first version have %d rows of history", twelve.NumRows(), batch.NumRows())
+		}
+		whole := array.NewRecord(history.b.Schema(), slices.Concat(twelve.Columns(), batch.Columns()), batch.NumRows())
+		defer whole.Release()
+		return emit(table, whole)
+	})
+	users.emit = func(table string, batch arrow.Record) error {
+		if err := emit(table, batch); err != nil {
+			return err
+		}
+		twelve = batch
+		return b.first.flush()
+	}
 }
 
 // Close hands on the batches that are not full.
@@ -64,6 +92,9 @@ func (b *Builder) Release() {
 	}
 	for _, t := range b.spare {
 		t.release()
+	}
+	if b.first != nil {
+		b.first.release()
 	}
 }
 
@@ -107,7 +138,9 @@ func (b *Builder) User(r *Row, issues []Issue, there ...string) error {
 	report := func(i Issue) { issues = append(issues, i) }
 	t := b.tables[schema.NameUsers]
 	twelve(t, r)
-	if err := t.end(); err != nil {
+	if b.first != nil { // the row of history comes first
+		t.endRow()
+	} else if err := t.end(); err != nil {
 		return err
 	}
 	models, err := b.children(r, report)
@@ -183,14 +216,25 @@ type Version struct {
 // History adds a version of a user; it is the open one where To is NULL.
 func (b *Builder) History(v Version) error {
 	t := b.tables[schema.NameUsersHistory]
-	twelve(t, v.Row)
+	if b.first != nil {
+		t = b.first
+	} else {
+		twelve(t, v.Row)
+	}
 	t.time(v.From)
 	t.time(v.To)
 	t.bool(!v.To.Valid, true)
 	t.bool(v.Deleted, true)
 	t.str(v.Run)
 	t.str(v.Row.Scope)
-	return t.end()
+	if b.first == nil {
+		return t.end()
+	}
+	t.endRow()
+	if users := b.tables[schema.NameUsers]; users.full() {
+		return users.flush()
+	}
+	return nil
 }
 
 // Op is what happened to a user.

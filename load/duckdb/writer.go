@@ -89,7 +89,8 @@ func (w *Writer) open(ctx context.Context, tables []schema.Table, keep []string,
 		return err
 	}
 	for _, t := range tables {
-		w.pending[t.Name] = &pending{table: t, schema: t.Arrow()}
+		// JSON is marked as such: DuckDB would parse again what was validated when it came.
+		w.pending[t.Name] = &pending{table: t, schema: t.ArrowMarked()}
 		w.order = append(w.order, t.Name)
 		var statements []string
 		if keep != nil && !slices.Contains(keep, t.Name) {

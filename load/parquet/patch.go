@@ -54,11 +54,11 @@ func (w *Writer) patch(from, to string, rows int64, cells []arrow.Record) (nulls
 	if err != nil {
 		return nil, err
 	}
-	var groups []int64
-	for g := range base.NumRowGroups() {
-		groups = append(groups, base.RowGroup(g).NumRows())
+	fields := make([]arrow.Field, len(places))
+	for i, place := range places {
+		fields[i] = w.schema.Field(place)
 	}
-	encoded, err := w.encode(places, groups, rows, cells)
+	encoded, err := w.encode(arrow.NewSchema(fields, nil), groups(base), rows, cells)
 	if err != nil {
 		return nil, err
 	}
@@ -103,16 +103,20 @@ func (w *Writer) places(base *file.Reader, cells []arrow.Record) ([]int, error) 
 	return places, nil
 }
 
-// encode writes the new columns as a file of their own, with row groups of these lengths.
-func (w *Writer) encode(places []int, groups []int64, rows int64, cells []arrow.Record) ([]byte, error) {
-	fields := make([]arrow.Field, len(places))
-	for i, place := range places {
-		fields[i] = w.schema.Field(place)
+// groups are the lengths of a file's row groups.
+func groups(f *file.Reader) []int64 {
+	var rows []int64
+	for g := range f.NumRowGroups() {
+		rows = append(rows, f.RowGroup(g).NumRows())
 	}
-	s := arrow.NewSchema(fields, nil)
+	return rows
+}
+
+// encode writes columns of the table as a file of their own, with row groups of these lengths.
+func (w *Writer) encode(s *arrow.Schema, groups []int64, rows int64, cells []arrow.Record) ([]byte, error) {
 	var out bytes.Buffer
 	p := properties(w.mem, w.table, parquet.WithMaxRowGroupLength(math.MaxInt64))
-	f, err := pqarrow.NewFileWriter(s, &out, p, pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(w.mem)))
+	f, err := pqarrow.NewFileWriter(s, &out, p, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema(), pqarrow.WithAllocator(w.mem)))
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,12 @@ type Writer struct {
 	schema  *arrow.Schema
 	parts   []Part
 	open    *partWriter // nil: the next batch begins a part
+	most    int64       // bytes of the batches of a part
 	failure error
+
+	leader  *Writer        // nil: no other table has the same rows
+	own     []arrow.Record // rows that are in no part yet, without the leader's columns
+	follows int            // how many of the leader's parts have theirs beside them
 }
 
 // NewWriter makes dir, for parts of a table.
@@ -59,23 +64,11 @@ func NewWriter(mem memory.Allocator, dir string, t schema.Table) (*Writer, error
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("parquet %s: %w", t.Name, err)
 	}
-	w := &Writer{dir: dir, table: t, mem: mem, schema: arrowSchema(t)}
+	w := &Writer{dir: dir, table: t, mem: mem, schema: t.ArrowMarked(), most: partBytes}
 	if err := w.begin(); err != nil { // that it can be written is known from the start
 		return nil, err
 	}
 	return w, nil
-}
-
-// arrowSchema is the table's schema with its JSON columns marked for readers that know the extension; the others see text.
-func arrowSchema(t schema.Table) *arrow.Schema {
-	s := t.Arrow()
-	fields := s.Fields()
-	for i, c := range t.Columns {
-		if c.Type.Kind == schema.JSON {
-			fields[i].Metadata = arrow.NewMetadata([]string{"ARROW:extension:name", "ARROW:extension:metadata"}, []string{"arrow.json", ""})
-		}
-	}
-	return arrow.NewSchema(fields, nil)
 }
 
 func properties(mem memory.Allocator, t schema.Table, more ...parquet.WriterProperty) *parquet.WriterProperties {
@@ -114,6 +107,9 @@ func (w *Writer) Append(batch arrow.Record) error {
 	if err := w.table.Match(batch.Schema()); err != nil {
 		return w.fail("", err)
 	}
+	if w.leader != nil {
+		return w.follow(batch)
+	}
 	if w.open == nil {
 		if err := w.begin(); err != nil {
 			return err
@@ -127,7 +123,7 @@ func (w *Writer) Append(batch arrow.Record) error {
 	for i, c := range batch.Columns() {
 		part.Nulls[i] += int64(c.NullN())
 	}
-	if w.open.bytes >= partBytes {
+	if w.open.bytes >= w.most {
 		return w.end()
 	}
 	return nil
@@ -180,6 +176,9 @@ func (w *Writer) Parts() []Part { return w.parts }
 
 // Close ends the last part. Every part is synced then; a table without rows has one without rows.
 func (w *Writer) Close() error {
+	if w.failure == nil && w.leader != nil {
+		_ = w.endFollowing() // it is w.failure then
+	}
 	if w.failure != nil {
 		return errors.Join(w.failure, w.Abandon())
 	}
@@ -188,6 +187,10 @@ func (w *Writer) Close() error {
 
 // Abandon closes an unfinished part and frees what is not written yet.
 func (w *Writer) Abandon() error {
+	for _, b := range w.own {
+		b.Release()
+	}
+	w.own = nil
 	if w.open == nil {
 		return nil
 	}

@@ -101,6 +101,15 @@ func (b *Building) open(ctx context.Context, mem memory.Allocator, s duckdb.Sett
 	return nil
 }
 
+// Follow says that a table has the rows of another, whose columns are its first ones, and that batches of both are appended with the same cells, the
+// leader's first. It comes before the first of them.
+func (b *Building) Follow(table, leader string) error {
+	if b.parts[table] == nil || b.parts[leader] == nil {
+		return fmt.Errorf("version %s: no table %s or %s", b.run, table, leader)
+	}
+	return b.parts[table].Follow(b.parts[leader])
+}
+
 // drain waits until the sinks have done their work, and ends them.
 func (b *Building) drain() {
 	for _, q := range []*chan work{&b.toDB, &b.toParts} {

@@ -223,8 +223,8 @@ func TestBatchesAreReleased(t *testing.T) {
 // A sink that fails, DuckDB or Parquet, at once or later, leaves what was current current.
 func TestAFailingSinkBlocksThePublish(t *testing.T) {
 	for name, fail := range map[string]func(b *Building) error{
-		"DuckDB takes no such JSON": func(b *Building) error {
-			row := deletion("{")
+		"DuckDB takes no such text": func(b *Building) error {
+			row := deletion("\xff")
 			defer row.Release()
 			return b.Append(schema.NameUsersDeleted, row)
 		},

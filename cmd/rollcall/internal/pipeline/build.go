@@ -38,6 +38,12 @@ type opened struct {
 func (b *build) fill(ctx context.Context) error {
 	b.rowsOf = transform.NewBuilder(b.mem, b.dataRun(), b.run.prefs, b.tables, b.out.Append)
 	defer b.rowsOf.Release()
+	if !b.prior.exists {
+		b.rowsOf.First()
+		if err := b.out.Follow(schema.NameUsersHistory, schema.NameUsers); err != nil {
+			return err
+		}
+	}
 	steps := []func(context.Context) error{b.addRoles, b.carry, b.addUsers, b.addMemories, b.addQuarantine, b.addRun, b.addColumns}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

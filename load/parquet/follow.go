@@ -1,0 +1,152 @@
+package parquet
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/parquet/file"
+)
+
+// Follow says that the table's rows are those of another, whose columns are its first ones, and that both come with the same cells: each part takes
+// over the column chunks of the leader's part, as they stand in the file. Rows may come long after the leader's, which is closed first.
+func (w *Writer) Follow(leader *Writer) error {
+	for i, c := range leader.table.Columns {
+		if i >= len(w.table.Columns) || w.table.Columns[i] != c {
+			return w.fail("", fmt.Errorf("column %d is not that of %s", i+1, leader.table.Name))
+		}
+	}
+	if w.parts[0].Rows > 0 || len(w.parts) > 1 {
+		return w.fail("", fmt.Errorf("it has rows that %s has not", leader.table.Name))
+	}
+	w.leader = leader
+	return nil
+}
+
+// endFollowing tells whether the follower has the leader's rows, no more and no fewer.
+func (w *Writer) endFollowing() error {
+	if err := w.followed(); err != nil {
+		return err
+	}
+	if n := w.ownRows(); n > 0 || w.follows < len(w.leader.parts) {
+		return w.fail("", fmt.Errorf("it does not have the rows of %s: there are %d too many, or some are missing", w.leader.table.Name, n))
+	}
+	return nil
+}
+
+// follow keeps what the batch has beside the leader's columns, and writes the parts whose rows are there.
+func (w *Writer) follow(batch arrow.Record) error {
+	whole := len(w.leader.table.Columns)
+	own := array.NewRecord(arrow.NewSchema(w.schema.Fields()[whole:], nil), batch.Columns()[whole:], batch.NumRows())
+	w.own = append(w.own, own)
+	return w.followed()
+}
+
+// followed writes every part that the leader has finished and whose rows are there.
+func (w *Writer) followed() error {
+	finished := w.leader.parts
+	if w.leader.open != nil {
+		finished = finished[:len(finished)-1]
+	}
+	for w.follows < len(finished) && finished[w.follows].Rows <= w.ownRows() {
+		if err := w.followPart(finished[w.follows]); err != nil {
+			return w.fail(PartName(w.follows), err)
+		}
+		w.follows++
+	}
+	return nil
+}
+
+func (w *Writer) ownRows() (n int64) {
+	for _, batch := range w.own {
+		n += batch.NumRows()
+	}
+	return n
+}
+
+// followPart writes the part beside the leader's.
+func (w *Writer) followPart(p Part) error {
+	if p.Rows == 0 { // the part that was begun with the table has none either
+		return nil
+	}
+	if err := w.beginOther(); err != nil {
+		return err
+	}
+	cells := w.takeOwn(p.Rows)
+	defer func() {
+		for _, c := range cells {
+			c.Release()
+		}
+	}()
+	part := Part{Name: PartName(len(w.parts)), Rows: p.Rows, Nulls: slices.Clone(p.Nulls)}
+	for i := len(p.Nulls); i < len(w.table.Columns); i++ {
+		nulls := 0
+		for _, c := range cells {
+			nulls += c.Column(i).NullN()
+		}
+		part.Nulls = append(part.Nulls, int64(nulls))
+	}
+	if err := w.join(filepath.Join(w.leader.dir, p.Name), filepath.Join(w.dir, part.Name), p.Rows, cells); err != nil {
+		return err
+	}
+	w.parts = append(w.parts, part)
+	return nil
+}
+
+// takeOwn takes so many rows of what the table has for itself. In the place of the leader's columns they have NULL.
+func (w *Writer) takeOwn(rows int64) (cells []arrow.Record) {
+	for rows > 0 {
+		batch := w.own[0]
+		n := min(rows, batch.NumRows())
+		var columns []arrow.Array
+		for _, f := range w.schema.Fields()[:len(w.leader.table.Columns)] {
+			columns = append(columns, array.MakeArrayOfNull(w.mem, f.Type, int(n)))
+		}
+		first := batch.NewSlice(0, n)
+		cells = append(cells, array.NewRecord(w.schema, slices.Concat(columns, first.Columns()), n))
+		for _, c := range columns {
+			c.Release()
+		}
+		first.Release()
+		if rows -= n; n == batch.NumRows() {
+			w.own = w.own[1:]
+		} else {
+			w.own[0] = batch.NewSlice(n, batch.NumRows())
+		}
+		batch.Release()
+	}
+	return cells
+}
+
+// join writes a part of the leader's column chunks and of the cells that the table has for itself.
+func (w *Writer) join(leader, to string, rows int64, cells []arrow.Record) (err error) {
+	lead, err := file.OpenParquetFile(leader, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lead.Close()) }()
+	in, err := os.Open(leader)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	encoded, err := w.encode(w.schema, groups(lead), rows, cells)
+	if err != nil {
+		return err
+	}
+	own, err := file.NewParquetReader(bytes.NewReader(encoded))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.Close()) }()
+	places := make([]int, len(w.leader.table.Columns))
+	for i := range places {
+		places[i] = i
+	}
+	return assemble(to, own, bytes.NewReader(encoded), lead, in, places)
+}
