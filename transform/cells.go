@@ -10,6 +10,7 @@ import (
 // cells makes typed cells of JSON values; what a cell cannot hold is reported and reads as NULL.
 type cells struct {
 	report func(Issue)
+	exact  bool // JSON can be stored as it is
 }
 
 func (c cells) issue(column string, at path, reason string, raw []byte) {
@@ -39,8 +40,8 @@ func (c cells) textAt(v []byte, column string, at path) Text {
 
 // json is a JSON value as it is stored.
 func (c cells) json(v []byte, column string) []byte {
-	if v == nil {
-		return nil
+	if v == nil || c.exact {
+		return v
 	}
 	clean, exact := rawjson.Sanitize(v)
 	if !exact {

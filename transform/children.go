@@ -60,7 +60,7 @@ func (b *Builder) context(r *Row, report func(Issue)) (int64, error) {
 }
 
 func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
-	t, c := b.tables[schema.NameUserModels], cells{report}
+	t, c := b.tables[schema.NameUserModels], cells{report: report}
 	return each(r.Models, in("user_models"), "num_models", report, func(i int, m []byte) error {
 		at := in("user_models").index(i)
 		if rawjson.KindOf(m) != rawjson.Object {
@@ -96,7 +96,7 @@ func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
 }
 
 func (b *Builder) dimension(r *Row, model, position int, d []byte, at path, report func(Issue)) error {
-	t, c := b.tables[schema.NameDimensions], cells{report}
+	t, c := b.tables[schema.NameDimensions], cells{report: report}
 	var description, tags []byte
 	described := at
 	switch rawjson.KindOf(d) {
@@ -147,7 +147,7 @@ func ids(v []byte, at path, report func(Issue)) []Text {
 	if absent(v) {
 		return nil
 	}
-	c := cells{report}
+	c := cells{report: report}
 	out, i := []Text{}, 0
 	if rawjson.KindOf(v) != rawjson.Array {
 		c.issue("insight_ids", at, "not a list", v)
@@ -190,7 +190,7 @@ func oid(v []byte) []byte {
 }
 
 func (b *Builder) variables(r *Row, report func(Issue)) error {
-	t, c := b.tables[schema.NameVariables], cells{report}
+	t, c := b.tables[schema.NameVariables], cells{report: report}
 	add := func(name, value Text, sensitive bool) error {
 		t.text(r.Org)
 		t.str(r.UserID)

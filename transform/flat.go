@@ -22,7 +22,7 @@ func (b *Builder) flat(r *Row, n counts, report func(Issue)) error {
 	t.str(r.UserID)
 	b.preferences(t, r, report)
 	stats(t, r.Extras.Stats, report)
-	c := cells{report}
+	c := cells{report: report}
 	t.bool(c.bool(r.Extras.Actions, "enable_actions_access", in("enable_actions_access")))
 	t.int(n.context, n.context >= 0)
 	t.int(n.models, n.models >= 0)
@@ -55,7 +55,7 @@ func (b *Builder) roleName(r *Row) Text {
 }
 
 func stats(t *batcher, raw []byte, report func(Issue)) {
-	c := cells{report}
+	c := cells{report: report}
 	var conversations, messages, last []byte
 	if rawjson.KindOf(raw) == rawjson.Object {
 		_ = rawjson.Members(raw, func(key, value []byte) error { // validated when it came

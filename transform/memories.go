@@ -8,7 +8,7 @@ import (
 // Memory adds a memory of a user, as the API gives it (api/amigo.md §3.7).
 func (b *Builder) Memory(scope string, org Text, user string, raw []byte) error {
 	var issues []Issue
-	c := cells{func(i Issue) { issues = append(issues, i) }}
+	c := cells{report: func(i Issue) { issues = append(issues, i) }}
 	var id, created, conversation, references, content, context []byte
 	if rawjson.KindOf(raw) == rawjson.Object {
 		_ = rawjson.Members(raw, func(key, value []byte) error { // validated when it came

@@ -106,9 +106,17 @@ type Issue struct {
 // Decode takes a list item apart. issues are the cells that could not be held. Models that the item does not carry and bookkeeping are left to
 // the caller. ok is false where the item has no usable user_id: then it belongs in quarantine whole.
 func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
-	row, issues, ok = Reread(item, d)
+	row, _, issues, ok = Outlined(item, d)
+	return row, issues, ok
+}
+
+// Outlined is Decode, with what Reread need not find out again.
+func Outlined(item []byte, d Defaults) (row Row, o Outline, issues []Issue, ok bool) {
+	f := split(item)
+	o = f.outline(item)
+	row, issues, ok = Reread(item, o, d)
 	if !ok {
-		return row, issues, false
+		return row, o, issues, false
 	}
 	if row.State == Listed {
 		row.SetModels(row.Context, row.Models)
@@ -116,17 +124,18 @@ func Decode(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
 	row.ItemHash = row.hashItem()
 	row.ExtrasHash = row.Extras.sum(issues)
 	row.Digest = d.Digest(item)
-	return row, issues, true
+	o.Digest, o.exact = row.Digest, len(issues) == 0
+	return row, o, issues, true
 }
 
-// Reread is Decode without the hashes, for an item whose hashes are known.
-func Reread(item []byte, d Defaults) (row Row, issues []Issue, ok bool) {
-	f := split(item)
+// Reread is Decode without the hashes, for an item whose hashes are known. The outline may be the zero one.
+func Reread(item []byte, o Outline, d Defaults) (row Row, issues []Issue, ok bool) {
+	f := o.fields(item)
 	id, exact := rawjson.Unquote(f.userID)
 	if rawjson.KindOf(f.userID) != rawjson.String || id == "" || !exact {
 		return Row{}, nil, false
 	}
-	c := cells{report: func(i Issue) { issues = append(issues, i) }}
+	c := cells{report: func(i Issue) { issues = append(issues, i) }, exact: o.exact}
 	row = Row{Extras: Extras{f.stats, f.variables, f.sensitive, f.actions}}
 	row.Scope, row.UserID = d.Scope, id
 	row.ID, row.Email, row.FirstName = c.id(f.id, "_id", in("_id")), c.text(f.email, "email"), c.text(f.first, "first_name")

@@ -139,10 +139,11 @@ func (o *org) fill(e *entry, where extent, columns []byte) error {
 
 // completed takes a user's item apart with these columns beside it.
 func (r *roster) completed(e *entry, columns []byte) (transform.Row, []string, error) {
-	item, err := r.spill.get(e.item)
+	kept, err := r.spill.get(e.item)
 	if err != nil {
 		return transform.Row{}, nil, err
 	}
+	_, item := transform.CutOutline(kept)
 	record, filled := transform.Complete(item, columns)
 	row, _, _ := transform.Decode(record, r.defaults) // it was decoded when it came
 	return row, filled, nil

@@ -233,12 +233,12 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 		return e, nil
 	}
 	i.Raw = r.pii.Record(i.Raw)
-	user, now, ok := r.read(o, i)
+	user, now, outline, ok := r.read(o, i)
 	if !ok { // a user_id that no text can hold
 		o.roster.rows[i.Key] = i.Raw
 		return nil, nil
 	}
-	where, err := r.spill.put(i.Raw)
+	where, err := r.spill.put(outline.Append(nil), i.Raw)
 	if err != nil {
 		return nil, err
 	}
@@ -257,23 +257,23 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 
 // read says whose an item is and what it is like. One that has not changed by a byte since the version before was made from it is not taken
 // apart again.
-func (r *run) read(o *org, i sweep.Item) (user string, now entry, ok bool) {
+func (r *run) read(o *org, i sweep.Item) (user string, now entry, outline transform.Outline, ok bool) {
 	before, known := r.prior.find(identity{o.name, i.Key})
 	if known && r.reuses && before.Digest == o.roster.defaults.Digest(i.Raw) {
 		now.reused, now.itemHash, now.modelsHash, now.extras = true, before.ItemHash, before.ModelsHash, before.ExtrasHash
 		if now.listed = before.State == transform.Listed; !now.listed {
 			now.stats = transform.StatsOf(i.Raw)
 		}
-		return before.UserID, now, true
+		return before.UserID, now, transform.Outline{Digest: before.Digest}, true
 	}
-	row, _, ok := transform.Decode(i.Raw, o.roster.defaults)
+	row, outline, _, ok := transform.Outlined(i.Raw, o.roster.defaults)
 	if !ok {
-		return "", now, false
+		return "", now, outline, false
 	}
 	r.prefs.Learn(row.Preferences)
 	now.itemHash, now.modelsHash, now.extras, now.stats = row.ItemHash, row.ModelsHash, row.ExtrasHash, row.Extras.StatsSum()
 	now.listed = row.State == transform.Listed
-	return row.UserID, now, true
+	return row.UserID, now, outline, true
 }
 
 func (r *run) fetchRoles(ctx context.Context, o *org) error {

@@ -45,11 +45,15 @@ func newSpill(dir string) (*spill, error) {
 	return &spill{file: f}, nil
 }
 
-func (s *spill) put(b []byte) (extent, error) {
+// put keeps what the parts are together.
+func (s *spill) put(parts ...[]byte) (extent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := extent{s.end + int64(len(s.tail)), int32(len(b))}
-	s.tail = append(s.tail, b...)
+	e := extent{off: s.end + int64(len(s.tail))}
+	for _, b := range parts {
+		s.tail = append(s.tail, b...)
+		e.len += int32(len(b))
+	}
 	if len(s.tail) < spillBuffer {
 		return e, nil
 	}
@@ -88,7 +92,7 @@ func (s *spill) close() error { return s.file.Close() }
 
 // entry is what is known of a user of one organization in this run. There is one for each user, so it is kept small, and without a pointer.
 type entry struct {
-	item   extent
+	item   extent // an outline, and the item
 	raw    uint64 // hash of the item's bytes as they came, to know it again
 	unkept bool   // seen, but gone by now: asked for by id and absent
 	reused bool   // the item is, byte for byte, what the version before was made from
@@ -200,19 +204,21 @@ func (r *roster) answer(e *entry) *answers {
 // row takes a user's item apart again. The row shares memory with the next one.
 func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
 	r.item = slices.Grow(r.item[:0], int(e.item.len))
-	raw, err := r.spill.read(e.item, r.item[:e.item.len])
+	record, err := r.spill.read(e.item, r.item[:e.item.len])
 	if err != nil {
 		return transform.Row{}, nil, err
 	}
-	digest := r.defaults.Digest(raw)
+	outline, raw := transform.CutOutline(record)
+	digest := outline.Digest
 	if where := r.answers(e).columns; where.len > 0 {
 		columns, err := r.spill.get(where)
 		if err != nil {
 			return transform.Row{}, nil, err
 		}
 		raw, _ = transform.Complete(raw, columns)
+		outline = transform.Outline{}
 	}
-	row, issues, _ := transform.Reread(raw, r.defaults) // it was decoded when it came
+	row, issues, _ := transform.Reread(raw, outline, r.defaults) // it was decoded when it came
 	row.ItemHash, row.ExtrasHash, row.Digest = e.itemHash, e.extras, digest
 	if row.State == transform.Listed {
 		row.ModelsHash = e.modelsHash
