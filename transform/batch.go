@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform/rawjson"
 )
 
 // A record batch is handed on at either bound.
@@ -29,10 +30,12 @@ type batcher struct {
 	rows  int
 	bytes int
 	sizes []int // by column: bytes of text in the batch before
+
+	unquoted []byte // memory for a text that has escapes
 }
 
 func newBatcher(mem memory.Allocator, t schema.Table, emit Emit) *batcher {
-	return &batcher{table: t, b: array.NewRecordBuilder(mem, t.Arrow()), emit: emit}
+	return &batcher{table: t, b: array.NewRecordBuilder(mem, t.Arrow()), emit: emit, unquoted: make([]byte, 0, 1024)}
 }
 
 func (t *batcher) field() array.Builder {
@@ -99,6 +102,31 @@ func (t *batcher) double(v float64) { t.field().(*array.Float64Builder).Append(v
 func (t *batcher) decimal(v decimal128.Num) { t.field().(*array.Decimal128Builder).Append(v) }
 
 func (t *batcher) blob(v []byte) { t.field().(*array.BinaryBuilder).Append(v) }
+
+// quoted appends the text of a JSON string; exact is as for rawjson.Unquote.
+func (t *batcher) quoted(v []byte) (exact bool) {
+	text, exact := rawjson.Unquoted(t.unquoted, v)
+	t.bytes += len(text)
+	t.field().(*array.StringBuilder).BinaryBuilder.Append(text)
+	return exact
+}
+
+// quotedList appends an array of JSON strings, of which null is NULL.
+func (t *batcher) quotedList(v []byte) {
+	f := t.field().(*array.ListBuilder)
+	f.Append(true)
+	inner := f.ValueBuilder().(*array.StringBuilder)
+	_ = rawjson.Elements(v, func(e []byte) error { // v is valid
+		if rawjson.KindOf(e) == rawjson.Null {
+			inner.AppendNull()
+			return nil
+		}
+		text, _ := rawjson.Unquoted(t.unquoted, e)
+		t.bytes += len(text)
+		inner.BinaryBuilder.Append(text)
+		return nil
+	})
+}
 
 // list appends a list of text; nil is NULL, an empty one is empty.
 func (t *batcher) list(vs []Text) {

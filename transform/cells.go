@@ -38,6 +38,47 @@ func (c cells) textAt(v []byte, column string, at path) Text {
 	return Text{}
 }
 
+// put appends to t what textAt returns.
+func (c cells) put(t *batcher, v []byte, column string, at path) {
+	if rawjson.KindOf(v) != rawjson.String {
+		t.text(c.textAt(v, column, at))
+		return
+	}
+	if !t.quoted(v) {
+		c.issue(column, at, inexact, v)
+	}
+}
+
+// putList appends an array of text; anything else is an issue and NULL.
+func (c cells) putList(t *batcher, v []byte, column string, at path) {
+	switch {
+	case absent(v):
+		t.null()
+	case !isTextList(v):
+		c.issue(column, at, "not a list of text", v)
+		t.null()
+	default:
+		if _, exact := rawjson.Sanitize(v); !exact {
+			c.issue(column, at, inexact, v)
+		}
+		t.quotedList(v)
+	}
+}
+
+// isTextList tells whether a value is an array of nothing but text and null.
+func isTextList(v []byte) bool {
+	if rawjson.KindOf(v) != rawjson.Array {
+		return false
+	}
+	is := true
+	_ = rawjson.Elements(v, func(e []byte) error { // v is valid
+		kind := rawjson.KindOf(e)
+		is = is && (kind == rawjson.String || kind == rawjson.Null)
+		return nil
+	})
+	return is
+}
+
 // json is a JSON value as it is stored.
 func (c cells) json(v []byte, column string) []byte {
 	if v == nil || c.exact {

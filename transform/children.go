@@ -83,7 +83,7 @@ func (b *Builder) models(r *Row, report func(Issue)) (int64, error) {
 		t.text(r.Org)
 		t.str(r.UserID)
 		t.int(int64(i), true)
-		t.text(c.textAt(content, "content", at.child("content")))
+		c.put(t, content, "content", at.child("content"))
 		t.list(ids(insights, at.child("insight_ids"), report))
 		if err := t.end(); err != nil {
 			return err
@@ -120,26 +120,9 @@ func (b *Builder) dimension(r *Row, model, position int, d []byte, at path, repo
 	t.str(r.UserID)
 	t.int(int64(model), true)
 	t.int(int64(position), true)
-	t.text(c.textAt(description, "description", described))
-	t.list(list(tags, "tags", at.child("tags"), report))
+	c.put(t, description, "description", described)
+	c.putList(t, tags, "tags", at.child("tags"))
 	return t.end()
-}
-
-// list reads an array of text; anything else is an issue and NULL.
-func list(v []byte, column string, at path, report func(Issue)) []Text {
-	if absent(v) {
-		return nil
-	}
-	if rawjson.KindOf(v) == rawjson.Array {
-		if l, ok := textList(v); ok {
-			if _, exact := rawjson.Sanitize(v); !exact {
-				report(Issue{Path: at.String(), Column: column, Reason: inexact, Raw: v})
-			}
-			return l
-		}
-	}
-	report(Issue{Path: at.String(), Column: column, Reason: "not a list of text", Raw: v})
-	return nil
 }
 
 // ids reads insight_ids.

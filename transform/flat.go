@@ -103,17 +103,14 @@ func (b *Builder) preference(t *batcher, col schema.Column, v []byte, report fun
 		t.json(v)
 		return
 	case col.Type.Kind == schema.String && kind == rawjson.String:
-		text, _ := rawjson.Unquote(v)
-		t.str(text)
+		t.quoted(v)
 		return
 	case col.Type.Kind == schema.Bool && kind == rawjson.Bool:
 		t.bool(v[0] == 't', true)
 		return
-	case col.Type.Kind == schema.StringList && kind == rawjson.Array:
-		if list, ok := textList(v); ok {
-			t.list(list)
-			return
-		}
+	case col.Type.Kind == schema.StringList && isTextList(v):
+		t.quotedList(v)
+		return
 	case kind == rawjson.Number:
 		if b.numeric(t, col.Type, number{v}) {
 			return
@@ -142,22 +139,4 @@ func (b *Builder) numeric(t *batcher, typ schema.Type, n number) bool {
 		}
 	}
 	return false
-}
-
-// textList reads an array of text; null elements are NULL. ok is false where an element is anything else.
-func textList(v []byte) (list []Text, ok bool) {
-	list, ok = []Text{}, true
-	_ = rawjson.Elements(v, func(e []byte) error { // v is valid
-		switch rawjson.KindOf(e) {
-		case rawjson.String:
-			text, _ := rawjson.Unquote(e)
-			list = append(list, Text{text, true})
-		case rawjson.Null:
-			list = append(list, Text{})
-		default:
-			ok = false
-		}
-		return nil
-	})
-	return list, ok
 }

@@ -35,12 +35,12 @@ func (b *Builder) Memory(scope string, org Text, user string, raw []byte) error 
 	t := b.tables[schema.NameMemories]
 	t.text(org)
 	t.str(user)
-	t.text(c.textAt(id, "id", at.child("id")))
+	c.put(t, id, "id", at.child("id"))
 	t.time(c.time(created, "created_at", at.child("created_at")))
-	t.text(c.textAt(conversation, "conversation_id", at.child("conversation_id")))
-	t.list(list(references, "references", at.child("references"), c.report))
-	t.text(c.textAt(content, "content", at.child("content")))
-	t.text(c.textAt(context, "context", at.child("context")))
+	c.put(t, conversation, "conversation_id", at.child("conversation_id"))
+	c.putList(t, references, "references", at.child("references"))
+	c.put(t, content, "content", at.child("content"))
+	c.put(t, context, "context", at.child("context"))
 	if err := t.end(); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package rawjson
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -10,19 +11,20 @@ import (
 // Unquote is the text of a JSON string. exact is false where the string holds what no text can: a lone surrogate escape or invalid UTF-8,
 // each of which reads as U+FFFD.
 func Unquote(s []byte) (text string, exact bool) {
+	out, exact := Unquoted(nil, s)
+	return string(out), exact
+}
+
+// Unquoted is Unquote without a copy: where there is nothing to change the text is a part of s, else it is in the memory of buf, if that has the room.
+func Unquoted(buf, s []byte) (text []byte, exact bool) {
 	if len(s) < 2 {
-		return "", false
+		return nil, false
 	}
 	in := s[1 : len(s)-1]
-	if bytes.IndexByte(in, '\\') < 0 {
-		if utf8.Valid(in) {
-			return string(in), true
-		}
-		out, _ := AppendUnquoted(nil, s)
-		return string(out), false
+	if bytes.IndexByte(in, '\\') < 0 && utf8.Valid(in) {
+		return in, true
 	}
-	out, exact := AppendUnquoted(make([]byte, 0, len(in)), s)
-	return string(out), exact
+	return AppendUnquoted(slices.Grow(buf[:0], len(in)), s)
 }
 
 // Plain is a member's key in its quotes and without escapes, so that it can be compared with a name: the key itself where it has none.
