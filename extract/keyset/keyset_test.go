@@ -9,12 +9,25 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rollcall-data/rollcall/extract/keyset"
+	"github.com/rollcall-data/rollcall/extract/mapped"
 )
 
 // TestSet compares the set with a map.
 func TestSet(t *testing.T) {
+	space, err := mapped.New(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := space.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) {
 		var s keyset.Set
+		if rapid.Bool().Draw(t, "in a space") {
+			s.In(space)
+		}
 		want, order := map[string]int{}, []string{}
 		long := rapid.IntRange(0, 200_000).Draw(t, "a long key of")
 		for range rapid.IntRange(0, 600).Draw(t, "keys") {
@@ -38,7 +51,7 @@ func TestSet(t *testing.T) {
 			t.Fatalf("%d keys of %d, or one that never was", s.Len(), len(order))
 		}
 		for n, key := range order {
-			if s.Key(n) != key || s.Find(key) != n {
+			if s.Key(n) != key || s.Find(key) != n || string(s.AppendKey([]byte("x"), n)) != "x"+key {
 				t.Fatalf("number %d is not the key's", n)
 			}
 		}

@@ -1,12 +1,15 @@
 package sweep
 
-import "github.com/rollcall-data/rollcall/extract/keyset"
+import (
+	"github.com/rollcall-data/rollcall/extract/keyset"
+	"github.com/rollcall-data/rollcall/extract/mapped"
+)
 
 // ledger remembers of every key when it was first and last sighted. It is built for millions of keys: about 60 bytes each with ids of
-// thirty, no pointer per key. Entries are numbered in the order of their first sighting.
+// thirty, no pointer per key, and in a space most of them on disk. Entries are numbered in the order of their first sighting.
 type ledger struct {
 	keys    keyset.Set
-	entries []entry
+	entries mapped.List[entry]
 }
 
 // entry is what is known of a key. Requests are numbered from 1 over the whole sweep.
@@ -15,17 +18,26 @@ type entry struct {
 	walk        uint16 // the last walk that took the key in, see pass.id; 0 for none
 }
 
-func (l *ledger) len() int { return len(l.entries) }
+// newLedger makes one that grows in a space, if there is one.
+func newLedger(space *mapped.Space) *ledger {
+	l := new(ledger)
+	l.keys.In(space)
+	l.entries.In(space)
+	return l
+}
+
+func (l *ledger) len() int { return l.entries.Len() }
 
 // sight records a sighting and returns the key's entry number and what was known before; known.first is 0 for a key that is new.
 func (l *ledger) sight(key string, request uint32) (i int, known entry) {
 	i, added := l.keys.Add(key)
 	if added {
-		l.entries = append(l.entries, entry{first: request, last: request})
+		l.entries.Add(entry{first: request, last: request})
 		return i, entry{}
 	}
-	known = l.entries[i]
-	l.entries[i].last = request
+	e := l.entries.At(i)
+	known = *e
+	e.last = request
 	return i, known
 }
 

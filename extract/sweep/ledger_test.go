@@ -37,7 +37,7 @@ func TestLedger(t *testing.T) {
 			t.Fatalf("%d entries of %d, or one for a key that never was", l.len(), len(order))
 		}
 		for i, key := range order {
-			if e := l.entries[i]; l.key(i) != key || e.first != want[key].first || e.last != want[key].last {
+			if e := *l.entries.At(i); l.key(i) != key || e.first != want[key].first || e.last != want[key].last {
 				t.Fatalf("entry %d is %+v, want %+v", i, e, want[key])
 			}
 		}

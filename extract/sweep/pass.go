@@ -100,7 +100,7 @@ func (p *pass) fetch(ctx context.Context, cursor int64) (answer, error) {
 func (p *pass) take(a answer) {
 	users := p.users
 	for n, i := range a.rows {
-		e := &p.ledger.entries[i]
+		e := p.ledger.entries.At(i)
 		if e.walk == p.id {
 			p.twice = p.twice || n > 0 || i != p.anchor
 			continue

@@ -145,7 +145,7 @@ func (s *sweep) ask(ctx context.Context, p *pass) error {
 // unconfirmed lists the users who were known by the bound's request and neither sighted nor found absent since.
 func (s *sweep) unconfirmed(b *bound) (keys []string, entries []int) {
 	for i := range b.known {
-		e := &s.ledger.entries[i]
+		e := s.ledger.entries.At(i)
 		key := s.ledger.key(i)
 		if e.last < b.at && s.absent[i] < b.at && (len(key) == 0 || key[0] != unkeyedMark) {
 			keys, entries = append(keys, key), append(entries, i)

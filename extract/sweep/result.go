@@ -32,7 +32,7 @@ func (r *Result) Present(key string) bool {
 }
 
 func (r *Result) present(i int) bool {
-	last := r.ledger.entries[i].last
+	last := r.ledger.entries.At(i).last
 	return last >= r.since && last > r.absent[i]
 }
 

@@ -95,7 +95,7 @@ func newSweep(l lister, o Options) (*sweep, error) {
 	if o.MaxPasses == 0 {
 		o.MaxPasses = defaultPasses
 	}
-	return &sweep{lister: l, o: o, dialect: o.Dialect, short: math.MaxInt, ledger: new(ledger), absent: make(map[int]uint32)}, nil
+	return &sweep{lister: l, o: o, dialect: o.Dialect, short: math.MaxInt, ledger: newLedger(o.Space), absent: make(map[int]uint32)}, nil
 }
 
 // answer is a page with where and when it was read.

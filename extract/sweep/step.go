@@ -77,7 +77,7 @@ func (p *pass) rejoin(ctx context.Context, end int64) (answer, bool, error) {
 		if err != nil || len(a.rows) == 0 && a.claimsMore() {
 			return a, false, err
 		}
-		if a.cursor > 0 && (len(a.rows) == 0 || p.ledger.entries[a.rows[0]].walk != p.id) {
+		if a.cursor > 0 && (len(a.rows) == 0 || p.ledger.entries.At(a.rows[0]).walk != p.id) {
 			continue
 		}
 		if back > 1 || len(a.rows) == 0 || a.rows[0] != p.anchor {

@@ -3,6 +3,8 @@ package sweep
 import (
 	"context"
 	"crypto/sha256"
+
+	"github.com/rollcall-data/rollcall/extract/mapped"
 )
 
 // Dialect says what a list's cursor is.
@@ -95,6 +97,9 @@ type Options struct {
 	// Lookup asks for users by id and returns those that exist; nil where the source cannot. It is called with at most a few
 	// hundred keys at a time, and never with the key of an Unkeyed row.
 	Lookup func(ctx context.Context, keys []string) (present []Item, err error)
+	// Space is where the sweep keeps what it knows of each of millions of users, so that it takes less memory; nil: in memory. It is closed after the
+	// last use of the Result.
+	Space *mapped.Space
 	// Hooks report progress.
 	Hooks Hooks
 }

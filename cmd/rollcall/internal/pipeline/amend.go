@@ -74,7 +74,7 @@ func (r *run) amends(d *decisions, tables []schema.Table) bool {
 			n++
 		}
 	}
-	return float64(n) <= mostTouched*float64(d.list.len())
+	return float64(n) <= mostTouched*float64(d.list.Len())
 }
 
 // untouched tells whether the user's rows stay as they are, but for the run that they name.

@@ -31,14 +31,18 @@ func TestAmendedVersionsAreWhatWholeOnesWouldBe(t *testing.T) {
 	for name, tt := range map[string]struct {
 		items       string
 		leastLinked int64
-	}{"spec": {sandbox.ItemsSpec, 0}, "full": {sandbox.ItemsFull, 0}, "spec, every part linked or patched": {sandbox.ItemsSpec, 1}, "full, every part linked or patched": {sandbox.ItemsFull, 1}} {
+		spaceAfter  int
+	}{
+		"spec": {sandbox.ItemsSpec, 0, 0}, "full": {sandbox.ItemsFull, 0, 0}, "users on disk": {sandbox.ItemsFull, 0, 1},
+		"spec, every part linked or patched": {sandbox.ItemsSpec, 1, 0}, "full, every part linked or patched": {sandbox.ItemsFull, 1, 1},
+	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := nights(t, sandbox.Options{Users: 400, Limits: "none", Items: tt.items, Scenario: changing()})
 			wh := publish.Open(c.Warehouse)
 			first := current(t, wh, night(t, c))
 			amended, changes := 0, int64(0)
 			for range 4 {
-				s, err := Run(t.Context(), Options{Config: c, Command: Sync, Log: zerolog.Nop(), leastLinked: tt.leastLinked})
+				s, err := Run(t.Context(), Options{Config: c, Command: Sync, Log: zerolog.Nop(), leastLinked: tt.leastLinked, spaceAfter: tt.spaceAfter})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -55,7 +59,7 @@ func TestAmendedVersionsAreWhatWholeOnesWouldBe(t *testing.T) {
 			if n := len(last.Parts(schema.NameUsersHistory)); (n > 1) != (tt.leastLinked > 0) {
 				t.Errorf("the history has %d parts", n)
 			}
-			again, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop()})
+			again, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop(), spaceAfter: tt.spaceAfter})
 			if err != nil {
 				t.Fatal(err)
 			}

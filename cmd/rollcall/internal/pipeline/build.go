@@ -93,7 +93,7 @@ func (b *build) eachDecision(ctx context.Context, before *beforeRows) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			b.progress("build", int64(i), int64(b.d.list.len()))
+			b.progress("build", int64(i), int64(b.d.list.Len()))
 		}
 		i++
 		if x.known {

@@ -100,7 +100,7 @@ func (r *run) source(c *extract.Client, org string) source {
 
 // sweepHooks report an organization's sweep.
 func (r *run) sweepHooks(org string) sweep.Hooks {
-	before := int64(r.prior.scope(org).users.len())
+	before := int64(r.prior.scope(org).users.Len())
 	return sweep.Hooks{
 		OnPage: func(_, _, users int) { r.progress("sweep", int64(users), before) },
 		OnPass: func(p sweep.PassReport) {
@@ -111,7 +111,7 @@ func (r *run) sweepHooks(org string) sweep.Hooks {
 
 // columnHooks report how far the SQL endpoint was read.
 func (r *run) columnHooks(org string) sweep.Hooks {
-	before := int64(r.prior.scope(org).users.len())
+	before := int64(r.prior.scope(org).users.Len())
 	return sweep.Hooks{OnPage: func(_, _, users int) { r.progress("columns", int64(users), before) }}
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-data/rollcall/extract/mapped"
 	"github.com/rollcall-data/rollcall/schema"
 	"github.com/rollcall-data/rollcall/transform"
 	"github.com/rollcall-data/rollcall/transform/rawjson"
@@ -93,8 +94,8 @@ const (
 // decisions are the verdicts on all users.
 type decisions struct {
 	scopes  []decidedScope
-	list    list[packedDecision] // in the order of the tables
-	dirty   bool                 // the tables are not what they were
+	list    mapped.List[packedDecision] // in the order of the tables
+	dirty   bool                        // the tables are not what they were
 	summary Summary
 }
 
@@ -116,8 +117,8 @@ type packedDecision struct {
 func (d *decisions) each() iter.Seq[*decision] {
 	return func(yield func(*decision) bool) {
 		var x decision
-		for i := range d.list.len() {
-			d.unpack(d.list.at(i), &x)
+		for i := range d.list.Len() {
+			d.unpack(d.list.At(i), &x)
 			if !yield(&x) {
 				return
 			}
@@ -133,7 +134,9 @@ func (d *decisions) unpack(p *packedDecision, x *decision) {
 		x.id.user = x.before.UserID
 	}
 	if p.entry >= 0 {
-		x.entry = s.org.roster.entries.at(int(p.entry))
+		x.entry = s.org.roster.entries.At(int(p.entry))
+	}
+	if !x.known {
 		x.id.user = s.org.roster.users.Key(int(p.entry))
 	}
 	x.id.scope = s.before.name
@@ -149,6 +152,7 @@ var noModels = func() transform.Hash {
 // decide compares what was seen with the version before.
 func (r *run) decide(ctx context.Context) (*decisions, error) {
 	d := &decisions{dirty: !r.prior.exists}
+	d.list.In(r.space)
 	d.summary = Summary{
 		RunID: r.id, Command: r.o.Command, StartedAt: stamp(r.clock), Source: string(r.cfg.Source), Orgs: r.cfg.Orgs,
 		Certificate: Certificate{As: r.as, Reasons: []string{}},
@@ -227,7 +231,7 @@ func (r *run) tooMany(n, all int) bool {
 
 // holdsDeletes tells whether an organization's deletions are held for their number.
 func (r *run) holdsDeletes(d *decisions, o *org) bool {
-	before := r.prior.scope(o.name).users.len()
+	before := r.prior.scope(o.name).users.Len()
 	if !r.tooMany(len(o.absent), before) {
 		return false
 	}
@@ -245,7 +249,7 @@ func (r *run) decideScope(d *decisions, scope string, hold bool) {
 	if s.org != nil {
 		seen = s.org.roster.there()
 	}
-	n, before := 0, s.before.users.len()
+	n, before := 0, s.before.users.Len()
 	for len(seen) > 0 || n < before {
 		p := packedDecision{entry: -1, before: -1, scope: uint32(len(d.scopes) - 1)}
 		var order int
@@ -270,7 +274,7 @@ func (r *run) decideScope(d *decisions, scope string, hold bool) {
 		} else {
 			p.what = r.absent(d, &x, hold)
 		}
-		d.list.add(p)
+		d.list.Add(p)
 	}
 }
 
@@ -458,8 +462,8 @@ func (d *decisions) settle() {
 
 // any tells whether there is such a verdict.
 func (d *decisions) any(what verdict) bool {
-	for i := range d.list.len() {
-		if d.list.at(i).what == what {
+	for i := range d.list.Len() {
+		if d.list.At(i).what == what {
 			return true
 		}
 	}

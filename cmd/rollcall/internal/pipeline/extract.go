@@ -44,7 +44,7 @@ var rawSeed = maphash.MakeSeed()
 
 // extract sweeps one organization, fetches the models that are due, and asks for the absent by id.
 func (r *run) extract(ctx context.Context, t target) (*org, error) {
-	o := &org{name: t.name, source: t.source, pii: r.pii, roster: newRoster(r.defaults(t.name), r.spill), found: map[string]bool{}, absent: map[string]bool{}}
+	o := &org{name: t.name, source: t.source, pii: r.pii, roster: newRoster(r.defaults(t.name), r.spill, r.space), found: map[string]bool{}, absent: map[string]bool{}}
 	o.memories, _ = t.source.(rememberer)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -145,7 +145,7 @@ func (r *run) walk(ctx context.Context, o *org, seen func(sweep.Item) error) (it
 	}
 	options := sweep.Options{
 		Limit: r.cfg.PageSize, Dialect: dialect(r.cfg.Paging), SortKeyImmutable: r.rules.SortKeyImmutable, AllowEmpty: r.rules.AllowEmpty,
-		Seen: seen, Lookup: r.lookup(o), Hooks: r.sweepHooks(o.name), Smaller: r.smaller,
+		Seen: seen, Lookup: r.lookup(o), Hooks: r.sweepHooks(o.name), Smaller: r.smaller, Space: r.space,
 	}
 	if _, thin := o.source.(profiler); thin { // who is found by id need not be in the list
 		options.Dialect, options.Lookup = sweep.Offset, nil
@@ -348,7 +348,7 @@ func (r *run) lookUpAbsent(ctx context.Context, o *org) error {
 	}
 	var ask []string
 	before := r.prior.scope(o.name)
-	for n := range before.users.len() {
+	for n := range before.users.Len() {
 		id := before.ids.Key(n)
 		switch e := o.roster.find(id); {
 		case e == nil:

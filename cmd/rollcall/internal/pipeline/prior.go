@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/extract/keyset"
+	"github.com/rollcall-data/rollcall/extract/mapped"
 	"github.com/rollcall-data/rollcall/load/parquet"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/schema"
@@ -40,13 +41,13 @@ type prior struct {
 	shared map[string]string // texts that many users share
 }
 
-// priorScope are the live users of one organization. There may be millions: nothing here holds a pointer for each.
+// priorScope are the live users of one organization. There may be millions: what there is of each is in a space, and holds no pointer.
 type priorScope struct {
 	name  string
-	ids   keyset.Set        // numbered in the order of the tables: bytewise
-	users list[packedUser]  // by their number
-	texts []string          // that many users share
-	known map[string]uint32 // the places of texts
+	ids   keyset.Set              // numbered in the order of the tables: bytewise
+	users mapped.List[packedUser] // by their number
+	texts []string                // that many users share
+	known map[string]uint32       // the places of texts
 }
 
 // packedUser is a transform.PriorUser but for its identity.
@@ -61,7 +62,7 @@ type packedUser struct {
 
 func (s *priorScope) add(u transform.PriorUser) {
 	s.ids.Add(u.UserID)
-	s.users.add(packedUser{
+	s.users.Add(packedUser{
 		itemHash: u.ItemHash, modelsHash: u.ModelsHash, digest: u.Digest, extras: u.ExtrasHash, modelsAt: u.ModelsAt, stats: u.StatsAtLast,
 		org: s.place(u.Org.String), orgValid: u.Org.Valid, state: s.place(string(u.State)),
 	})
@@ -79,7 +80,7 @@ func (s *priorScope) place(text string) uint32 {
 
 // user is the nth user.
 func (s *priorScope) user(n int) transform.PriorUser {
-	u := s.users.at(n)
+	u := s.users.At(n)
 	return transform.PriorUser{
 		Scope: s.name, UserID: s.ids.Key(n), Org: transform.Text{String: s.texts[u.org], Valid: u.orgValid},
 		State: transform.ModelsState(s.texts[u.state]), ModelsAt: u.modelsAt, StatsAtLast: u.stats,
@@ -90,7 +91,7 @@ func (s *priorScope) user(n int) transform.PriorUser {
 // all are the users, in order.
 func (s *priorScope) all() iter.Seq[transform.PriorUser] {
 	return func(yield func(transform.PriorUser) bool) {
-		for n := range s.users.len() {
+		for n := range s.users.Len() {
 			if !yield(s.user(n)) {
 				return
 			}
@@ -119,13 +120,22 @@ func (p *prior) find(id identity) (transform.PriorUser, bool) {
 
 func (p *prior) has(id identity) bool { return p.scope(id.scope).ids.Find(id.user) >= 0 }
 
-func loadPrior(ctx context.Context, v publish.Version, mem memory.Allocator) (*prior, error) {
+// newPriorScope makes one whose users are kept in a space, if there is one.
+func newPriorScope(name string, space *mapped.Space) *priorScope {
+	s := &priorScope{name: name, known: map[string]uint32{}}
+	s.ids.In(space)
+	s.users.In(space)
+	return s
+}
+
+// loadPrior reads what a run must know of a version. In the space, if there is one, is what it knows of each user.
+func loadPrior(ctx context.Context, v publish.Version, space *mapped.Space, mem memory.Allocator) (*prior, error) {
 	p := &prior{version: v, exists: true, hasMemories: v.Has(schema.NameMemories), deleted: map[identity]bool{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
 	err := eachBatch(ctx, v, mem, schema.NameUsersFlat, transform.PriorUserColumns, func(c transform.Columns) error {
 		for i := range c.Rows() {
 			u := transform.PriorUserAt(c, i)
 			if n := len(p.scopes); n == 0 || p.scopes[n-1].name != u.Scope {
-				p.scopes = append(p.scopes, &priorScope{name: strings.Clone(u.Scope), known: map[string]uint32{}})
+				p.scopes = append(p.scopes, newPriorScope(strings.Clone(u.Scope), space))
 			}
 			p.scopes[len(p.scopes)-1].add(u)
 		}

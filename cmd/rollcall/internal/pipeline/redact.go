@@ -112,7 +112,7 @@ type redaction struct {
 }
 
 func (r *redaction) version(ctx context.Context) (err error) {
-	if r.prior, err = loadPrior(ctx, r.old, r.mem); err != nil {
+	if r.prior, err = loadPrior(ctx, r.old, nil, r.mem); err != nil {
 		return err
 	}
 	if err := r.loadVariables(ctx); err != nil {

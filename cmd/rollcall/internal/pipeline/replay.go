@@ -110,7 +110,7 @@ func replayRuns(ctx context.Context, o Options, wh, scratch *publish.Warehouse, 
 }
 
 // replayRun does a journalled run again, upon a version, and publishes into a warehouse: as a run of its own where that is the real one.
-func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name string, before *publish.Version, seeds map[identity]seed, opener *journal.Identity) (*Summary, error) {
+func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name string, before *publish.Version, seeds map[identity]seed, opener *journal.Identity) (_ *Summary, err error) {
 	o.Log.Info().Str("run", name).Msg("replaying")
 	j, _, err := journal.OpenReadOnly(ctx, journalDir(wh, name), opener)
 	if err != nil {
@@ -120,10 +120,14 @@ func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name
 	if err != nil {
 		return nil, err
 	}
+	if r.space, err = newSpace(versionsOf(wh), o.spaceAfter); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.space.Close()) }()
 	r.prior = &prior{}
 	r.always = true
 	if before != nil {
-		if r.prior, err = loadPrior(ctx, *before, r.mem); err != nil {
+		if r.prior, err = loadPrior(ctx, *before, r.space, r.mem); err != nil {
 			return nil, err
 		}
 	} else {

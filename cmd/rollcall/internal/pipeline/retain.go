@@ -140,7 +140,7 @@ type liveAnswers struct {
 }
 
 func answersOf(ctx context.Context, v publish.Version, runs []journal.RunInfo, opener *journal.Identity) (*liveAnswers, error) {
-	p, err := loadPrior(ctx, v, memory.DefaultAllocator)
+	p, err := loadPrior(ctx, v, nil, memory.DefaultAllocator)
 	if err != nil {
 		return nil, err
 	}

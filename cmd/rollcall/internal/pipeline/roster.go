@@ -1,14 +1,15 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/rollcall-data/rollcall/extract/keyset"
+	"github.com/rollcall-data/rollcall/extract/mapped"
 	"github.com/rollcall-data/rollcall/transform"
 )
 
@@ -28,6 +29,17 @@ const spillBuffer = 1 << 20
 type extent struct {
 	off int64
 	len int32
+}
+
+// spaceAfter is how much each list of what is known of users has in plain memory before it takes to the disk, in bytes.
+const spaceAfter = 8 << 20
+
+// newSpace makes the space of a run's lists in dir, which is made if need be.
+func newSpace(dir string, after int) (*mapped.Space, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make room for the users: %w", err)
+	}
+	return mapped.New(dir, cmp.Or(after, spaceAfter))
 }
 
 // newSpill makes a spill in dir, which is made if need be.
@@ -121,15 +133,19 @@ type answers struct {
 type roster struct {
 	defaults transform.Defaults
 	spill    *spill
-	users    keyset.Set  // user ids
-	entries  list[entry] // by their number
-	came     list[answers]
+	users    keyset.Set         // user ids
+	entries  mapped.List[entry] // by their number
+	came     mapped.List[answers]
 	rows     map[string][]byte // rows without an identity, by key of the sweep
 	item     []byte            // the last that was read back
 }
 
-func newRoster(d transform.Defaults, s *spill) *roster {
-	return &roster{defaults: d, spill: s, rows: map[string][]byte{}}
+// newRoster makes an empty one. In the space, if there is one, is what is known of each user.
+func newRoster(d transform.Defaults, s *spill, space *mapped.Space) *roster {
+	r := &roster{defaults: d, spill: s, rows: map[string][]byte{}}
+	r.users.In(space)
+	r.entries.In(space)
+	return r
 }
 
 // find is a user's entry, nil for who was not seen. It stays where it is.
@@ -138,46 +154,34 @@ func (r *roster) find(user string) *entry {
 	if n < 0 {
 		return nil
 	}
-	return r.entries.at(n)
+	return r.entries.At(n)
 }
 
 // add is a user's entry, a new one where there is none.
 func (r *roster) add(user string) *entry {
 	n, added := r.users.Add(user)
 	if added {
-		r.entries.add(entry{})
+		r.entries.Add(entry{})
 	}
-	return r.entries.at(n)
+	return r.entries.At(n)
 }
 
 // all are the users seen, in the order in which they were.
 func (r *roster) all() iter.Seq2[string, *entry] {
 	return func(yield func(string, *entry) bool) {
 		for n := range r.users.Len() {
-			if !yield(r.users.Key(n), r.entries.at(n)) {
+			if !yield(r.users.Key(n), r.entries.At(n)) {
 				return
 			}
 		}
 	}
 }
 
-// there are the numbers of the users who are there, in the order of their ids.
-func (r *roster) there() []uint32 {
-	numbers := make([]uint32, 0, r.users.Len())
-	for n := range r.users.Len() {
-		if !r.entries.at(n).unkept {
-			numbers = append(numbers, uint32(n))
-		}
-	}
-	slices.SortFunc(numbers, func(a, b uint32) int { return strings.Compare(r.users.Key(int(a)), r.users.Key(int(b))) })
-	return numbers
-}
-
 // inOrder are the users who are there, in the order of their ids.
 func (r *roster) inOrder() iter.Seq2[string, *entry] {
 	return func(yield func(string, *entry) bool) {
 		for _, n := range r.there() {
-			if !yield(r.users.Key(int(n)), r.entries.at(int(n))) {
+			if !yield(r.users.Key(int(n)), r.entries.At(int(n))) {
 				return
 			}
 		}
@@ -189,16 +193,16 @@ func (r *roster) answers(e *entry) answers {
 	if e.came == 0 {
 		return answers{}
 	}
-	return *r.came.at(int(e.came) - 1)
+	return *r.came.At(int(e.came) - 1)
 }
 
 // answer is where to note one that comes.
 func (r *roster) answer(e *entry) *answers {
 	if e.came == 0 {
-		r.came.add(answers{})
-		e.came = uint32(r.came.len())
+		r.came.Add(answers{})
+		e.came = uint32(r.came.Len())
 	}
-	return r.came.at(int(e.came) - 1)
+	return r.came.At(int(e.came) - 1)
 }
 
 // row takes a user's item apart again. The row shares memory with the next one.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
 	"github.com/rollcall-data/rollcall/extract/journal"
+	"github.com/rollcall-data/rollcall/extract/mapped"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/transform"
 	"github.com/rollcall-data/rollcall/transform/pii"
@@ -38,6 +39,7 @@ type Options struct {
 	Now        func() time.Time
 
 	leastLinked int64 // see build.leastLinked; 0: its own
+	spaceAfter  int   // see spaceAfter; 0: that
 	maxBody     int64 // bytes of an answer; 0: the client's own
 }
 
@@ -70,7 +72,8 @@ type run struct {
 	reuses      bool // what the version before says of an item is true of the same item in this run, see [run.read]
 	journal     *journal.Journal
 	prefs       *transform.Preferences
-	spill       *spill
+	space       *mapped.Space // what is known of each user
+	spill       *spill        // items and answers
 	orgs        []*org
 	modelsUntil time.Time         // when the budget for models is spent; zero: no model was asked for yet
 	seeds       map[identity]seed // of a replay: models of before its first run
@@ -124,9 +127,12 @@ func failed(o Options, err error) *Summary {
 }
 
 // online is a run against the API. What an unfinished run of the same settings received comes first.
-func online(ctx context.Context, o Options, wh *publish.Warehouse) (*Summary, error) {
+func online(ctx context.Context, o Options, wh *publish.Warehouse) (_ *Summary, err error) {
 	r := &run{o: o, cfg: o.Config, wh: wh, mem: memory.DefaultAllocator, began: o.Now(), opener: o.Config.IdentityOfJournals()}
-	var err error
+	if r.space, err = newSpace(versionsOf(wh), o.spaceAfter); err != nil {
+		return failed(o, err), err
+	}
+	defer func() { err = errors.Join(err, r.space.Close()) }()
 	if r.creds, err = o.Config.Credentials(ctx); err != nil {
 		return failed(o, err), err
 	}
@@ -190,10 +196,13 @@ func (r *run) record(s *Summary) error {
 	return publish.WriteFile(r.wh.RunRecord(r.id), append(doc, '\n'))
 }
 
+// versionsOf is the folder of a warehouse in which runs keep what they cannot keep in memory.
+func versionsOf(wh *publish.Warehouse) string { return filepath.Join(wh.Dir(), "versions") }
+
 // work is the run proper, online or replayed: r has its journal, clock and version before.
 func (r *run) work(ctx context.Context) (*Summary, error) {
 	extracted := r.stage(ctx, StageExtract)
-	if err := r.gather(ctx, filepath.Join(r.wh.Dir(), "versions")); err != nil {
+	if err := r.gather(ctx, versionsOf(r.wh)); err != nil {
 		return nil, err
 	}
 	extracted()
@@ -304,7 +313,7 @@ func (r *run) loadCurrent(ctx context.Context) error {
 	if err := v.Intact(); err != nil {
 		return &DamagedError{Run: v.Run, err: err}
 	}
-	r.prior, err = loadPrior(ctx, v, r.mem)
+	r.prior, err = loadPrior(ctx, v, r.space, r.mem)
 	return err
 }
 

@@ -156,6 +156,10 @@ func verifyAnswers(ctx context.Context, wh *publish.Warehouse, v publish.Version
 	if err != nil {
 		return err
 	}
+	if r.space, err = newSpace(scratch, 0); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.space.Close()) }()
 	r.prior = &prior{}
 	if err := r.gather(ctx, scratch); err != nil {
 		return err
