@@ -21,11 +21,8 @@ type envelope struct {
 // decodeEnvelope reads a page whose rows are under the key array and known by their member id; with id "" rows have no key. Rows alias
 // body. Its errors name no content.
 func decodeEnvelope(body []byte, array, id string) (envelope, error) {
-	if !jsontext.Valid(body) {
-		return envelope{}, fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
-	}
 	s := jsontext.Scan(body)
-	if s.Peek() != '{' {
+	if s.Peek() != '{' && jsontext.Valid(body) {
 		return envelope{}, errors.New("JSON that is not an object")
 	}
 	var e envelope
@@ -47,6 +44,9 @@ func decodeEnvelope(body []byte, array, id string) (envelope, error) {
 			s.Value()
 		}
 	})
+	if !s.Whole() { // only now it is known: the walk is what checks
+		return envelope{}, fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
+	}
 	if !found {
 		return envelope{}, fmt.Errorf("an object without a list of %s", array)
 	}
@@ -60,18 +60,12 @@ func decodeEnvelope(body []byte, array, id string) (envelope, error) {
 func rows(s *jsontext.Scanner, id string) []sweep.Item {
 	var out []sweep.Item
 	s.Array(func() {
-		if id == "" || s.Peek() != '{' {
+		if id == "" {
 			raw := s.Value()
 			out = append(out, sweep.Item{Key: sweep.Unkeyed(raw), Raw: raw})
 			return
 		}
-		var name []byte
-		raw := s.Object(func(key []byte) {
-			v := s.Value()
-			if jsontext.Names(key, id) {
-				name = v
-			}
-		})
+		raw, name := s.ValueWith(id)
 		out = append(out, sweep.Item{Key: rowKey(name, raw), Raw: raw})
 	})
 	return out

@@ -3,6 +3,7 @@ package amigo
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -223,6 +224,34 @@ func BenchmarkDecodeEnvelope(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if e, err := decodeEnvelope(body, "users", "user_id"); err != nil || len(e.rows) != 100 {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecodePage reads a page of 1,000 users of about 1.3 kB, as an organization has it whose list carries models.
+func BenchmarkDecodePage(b *testing.B) {
+	body := []byte(`{"users":[`)
+	for i := range 1000 {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = fmt.Appendf(body, `{"user_id":"%08xd3d68613ea1bf2e9","org_id":"acme","email":"member%d@example.com","first_name":"지민","last_name":"O'Neill",`+
+			`"role":"DefaultUserRole","updated_at":"2024-03-28T23:49:03.%06dZ","region_name":"eu-central-1","preferences":{"timezone":"America/New_York",`+
+			`"preferred_language":"es","theme":"dark","conversations_visible_to_admins":true,"checkin_hour":%d,"notifications":{"email":true,"sms":true,`+
+			`"quiet_hours":{"start":"22:00","end":"06:30"}},"text_scale":1.%d,"enable_response_recommendation":true,"nickname":null},`+
+			`"additional_context":["walks \"before\" breakfast","progress 面談 weight lists wants lists humour%s","reminders with but coach travel naïve often"],`+
+			`"user_models":[{"content":"pain after%s prefers is knee daughter summary lists weight running план","insight_ids":["0b1ad508f3cb185e%08x","c4fde54a07f7f3a3%08x"],`+
+			`"dimensions":["adherence","stress"],"created_at":"2023-02-03T08:12:31.719620Z","updated_at":"2023-11-16T13:33:54.349326Z"},`+
+			`{"content":"“plain” humour the wants weight after lists reminders sleep план","insight_ids":["586ffb10523056de%08x"],"dimensions":["stress"],`+
+			`"created_at":"2023-01-23T17:10:22.916863Z","updated_at":"2023-03-21T08:06:25.847406Z"}]}`,
+			i, i, i, i%24, i%90, strings.Repeat(" and sleep", i%7), strings.Repeat(" morning", i%5), i, i+1, i+2)
+	}
+	body = append(body, `],"has_more":true,"continuation_token":1000}`...)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if e, err := decodeEnvelope(body, "users", "user_id"); err != nil || len(e.rows) != 1000 {
 			b.Fatal(err)
 		}
 	}

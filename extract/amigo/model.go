@@ -65,16 +65,18 @@ func (s *Source) Model(ctx context.Context, userID string) (Model, error) {
 
 // checkModel accepts an object with at least one of its two keys. Both are required, but what is missing costs a column, not the user.
 func checkModel(body []byte) error {
-	if !jsontext.Valid(body) {
-		return fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
-	}
-	if !jsontext.IsObject(body) {
+	s := jsontext.Scan(body)
+	if s.Peek() != '{' && jsontext.Valid(body) {
 		return errors.New("JSON that is not an object")
 	}
 	found := false
-	jsontext.Members(body, func(key, _ []byte) {
+	s.Object(func(key []byte) {
 		found = found || jsontext.Names(key, "user_models") || jsontext.Names(key, "additional_context")
+		s.Value()
 	})
+	if !s.Whole() { // only now it is known: the walk is what checks
+		return fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
+	}
 	if !found {
 		return errors.New("an object without user_models and additional_context")
 	}

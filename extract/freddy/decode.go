@@ -27,52 +27,64 @@ func (p page) more(skip int64) sweep.Tri {
 	return sweep.No
 }
 
-func checkJSON(body []byte) error {
-	if !jsontext.Valid(body) {
-		return fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
-	}
-	return nil
+var errNoObject = errors.New("JSON that is not an object")
+
+func notJSON(body []byte) error {
+	return fmt.Errorf("%d bytes that are not JSON, or not all of it", len(body))
 }
 
 func checkObject(body []byte) error {
-	if err := checkJSON(body); err != nil {
-		return err
+	if !jsontext.Valid(body) {
+		return notJSON(body)
 	}
 	if !jsontext.IsObject(body) {
-		return errors.New("JSON that is not an object")
+		return errNoObject
 	}
 	return nil
 }
 
 // decodeList reads a page of the list: a bare array (api/freddy.md §3).
 func decodeList(body []byte) (page, error) {
-	if err := checkJSON(body); err != nil {
-		return page{}, err
-	}
-	if !jsontext.IsArray(body) {
+	s := jsontext.Scan(body)
+	if s.Peek() != '[' && jsontext.Valid(body) {
 		return page{}, errors.New("JSON that is not an array of users")
 	}
-	return page{items: itemsOf(body, "id")}, nil
+	items := itemsOf(&s, "id")
+	if !s.Whole() { // only now it is known: the walk is what checks
+		return page{}, notJSON(body)
+	}
+	return page{items: items}, nil
 }
 
 // decodeMembers reads a page of members in either of the generations (api/freddy.md §6).
 func decodeMembers(body []byte) (page, error) {
-	if err := checkObject(body); err != nil {
-		return page{}, err
+	s := jsontext.Scan(body)
+	if s.Peek() != '{' && jsontext.Valid(body) {
+		return page{}, errNoObject
 	}
-	var list, total []byte
-	jsontext.Members(body, func(key, value []byte) {
+	var p page
+	var total []byte
+	found := false
+	s.Object(func(key []byte) {
 		switch {
 		case jsontext.Names(key, "users"), jsontext.Names(key, "members"):
-			list = value
+			if found = s.Peek() == '['; found {
+				p.items = itemsOf(&s, "user_id")
+				return
+			}
+			s.Value()
 		case jsontext.Names(key, "total_users_count"), jsontext.Names(key, "total"):
-			total = value
+			total = s.Value()
+		default:
+			s.Value()
 		}
 	})
-	if !jsontext.IsArray(list) {
+	if !s.Whole() {
+		return page{}, notJSON(body)
+	}
+	if !found {
 		return page{}, errors.New("an object without a list of users or members")
 	}
-	p := page{items: itemsOf(list, "user_id")}
 	if total == nil || jsontext.IsNull(total) {
 		return p, nil
 	}
@@ -84,35 +96,35 @@ func decodeMembers(body []byte) (page, error) {
 	return p, nil
 }
 
-// itemsOf is the elements of an array with their keys.
-func itemsOf(array []byte, id string) []sweep.Item {
+// itemsOf walks the array that comes next: its elements with their keys.
+func itemsOf(s *jsontext.Scanner, id string) []sweep.Item {
 	var items []sweep.Item
-	jsontext.Elements(array, func(row []byte) {
-		items = append(items, sweep.Item{Key: keyOf(row, id), Raw: row})
+	s.Array(func() {
+		row, name := s.ValueWith(id)
+		items = append(items, sweep.Item{Key: keyOf(name, row), Raw: row})
 	})
 	return items
 }
 
-// keyOf is the text of a row's member id. Usable is a string that is not empty, is Unicode text and does not begin with a NUL, which marks
-// the keys of rows that have none.
-func keyOf(row []byte, id string) string {
-	if key, ok := idOf(row, id); ok {
+// keyOf is the key of a row with that identifier as it is written.
+func keyOf(id, row []byte) string {
+	if key, ok := usable(id); ok {
 		return key
 	}
 	return sweep.Unkeyed(row)
 }
 
+// idOf is the text of a row's member id, if that is usable.
 func idOf(row []byte, id string) (key string, ok bool) {
-	if !jsontext.IsObject(row) {
-		return "", false
-	}
-	var raw []byte
-	jsontext.Members(row, func(key, value []byte) {
-		if jsontext.Names(key, id) {
-			raw = value
-		}
-	})
-	key, ok = jsontext.Text(raw)
+	s := jsontext.Scan(row)
+	_, name := s.ValueWith(id)
+	return usable(name)
+}
+
+// usable is the text of an identifier as it is written. Usable is a string that is not empty, is Unicode text and does not begin with a
+// NUL, which marks the keys of rows that have none.
+func usable(id []byte) (key string, ok bool) {
+	key, ok = jsontext.Text(id)
 	return key, ok && key != "" && key[0] != 0
 }
 
@@ -124,27 +136,32 @@ type batch struct {
 
 // decodeBatch reads {"users": [profile…], "total": n, "requested_ids": [id…]} (api/freddy.md §4). requested_ids may be missing.
 func decodeBatch(body []byte) (batch, error) {
-	if err := checkObject(body); err != nil {
-		return batch{}, err
+	s := jsontext.Scan(body)
+	if s.Peek() != '{' && jsontext.Valid(body) {
+		return batch{}, errNoObject
 	}
-	var users, asked []byte
-	jsontext.Members(body, func(key, value []byte) {
+	b := batch{asked: map[string]bool{}}
+	var asked []byte
+	s.Object(func(key []byte) {
 		switch {
 		case jsontext.Names(key, "users"):
-			users = value
+			if b.profiles = nil; s.Peek() == '[' {
+				b.profiles = profilesOf(&s)
+				return
+			}
+			s.Value()
 		case jsontext.Names(key, "requested_ids"):
-			asked = value
+			asked = s.Value()
+		default:
+			s.Value()
 		}
 	})
-	if !jsontext.IsArray(users) {
+	if !s.Whole() {
+		return batch{}, notJSON(body)
+	}
+	if b.profiles == nil {
 		return batch{}, errors.New("an object without a list of users")
 	}
-	b := batch{profiles: map[string][]byte{}, asked: map[string]bool{}}
-	jsontext.Elements(users, func(profile []byte) {
-		if id, ok := idOf(profile, "id"); ok {
-			b.profiles[id] = profile
-		}
-	})
 	if jsontext.IsArray(asked) {
 		jsontext.Elements(asked, func(value []byte) {
 			if id, ok := jsontext.Text(value); ok {
@@ -153,6 +170,18 @@ func decodeBatch(body []byte) (batch, error) {
 		})
 	}
 	return b, nil
+}
+
+// profilesOf walks the array that comes next: its objects that have a usable id, by it.
+func profilesOf(s *jsontext.Scanner) map[string][]byte {
+	profiles := map[string][]byte{}
+	s.Array(func() {
+		profile, name := s.ValueWith("id")
+		if id, ok := usable(name); ok {
+			profiles[id] = profile
+		}
+	})
+	return profiles
 }
 
 // ownError reports whether the body of an error is one of Freddy's, with a code, and not that of its framework for a path that is not

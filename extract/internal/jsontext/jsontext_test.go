@@ -111,10 +111,75 @@ func TestTextInText(t *testing.T) {
 	})
 }
 
-// FuzzJSONText compares with encoding/json: the same texts are valid, and fall into the same parts.
+// TestValid names what is told apart; FuzzJSONText looks for what is not named.
+func TestValid(t *testing.T) {
+	nested := func(n int, inner string) string { return strings.Repeat("[", n) + inner + strings.Repeat("]", n) }
+	objects := func(n int) string { return strings.Repeat(`{"a":`, n) + "0" + strings.Repeat("}", n) }
+	valid := []string{
+		"0", "-0", "10", "1.50", "-1.0e-10", "1E+400", "9007199254740993", " null\r\n\t", "true", "false", `""`, "{}", "[ ]", `{"a":1,"a":2}`, `{"":{"b":[{},[]]}}`,
+		"\"\x7f\xff\xc0\x80\"", `"\ud83d \udc00\ud83d \u0000"`, `"\"\\\/\b\f\n\r\t\uAbCd"`, nested(10_000, ""), nested(9_999, "{}"), objects(10_000),
+	}
+	invalid := []string{
+		"", " ", "\x00", "null\x00", "\x00null", "\ufeff{}", "\v1", "1\u00a0", "01", "-", "-01", "+1", ".5", "1.", "1.e1", "1e", "1e+", "0x10", "1_0", "NaN", "Infinity", "--1",
+		"nul", "nulll", "Null", "tru", "True", "falsy", "{", "[", "}", "]", "[1,]", "[,1]", "[1 2]", "[1}", `{"a":1]`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a":}`, `{"a" 1}`, `{a:1}`, `{1:1}`,
+		`{"a"::1}`, `{null:1}`, `{"a":1 "b":2}`, "{}{}", "[][]", "1 2", `"`, `"\"`, `"\x41"`, `"\u12g4"`, `"\u123`, `"\u123"`, `"\'"`, `'a'`, "// c\n1", "[1/**/]",
+		nested(10_001, ""), nested(10_000, "{}"), nested(10_000, "[0"), objects(10_001), nested(10_000, "")[1:], nested(20_000, "")[:20_000],
+	}
+	for _, text := range valid {
+		if !Valid([]byte(text)) || !json.Valid([]byte(text)) || !skippable([]byte(text)) || !walkable([]byte(text)) {
+			t.Errorf("%.40q (%d bytes) is not taken", text, len(text))
+		}
+	}
+	for _, text := range invalid {
+		if Valid([]byte(text)) || json.Valid([]byte(text)) || skippable([]byte(text)) || walkable([]byte(text)) {
+			t.Errorf("%.40q (%d bytes) is taken", text, len(text))
+		}
+	}
+}
+
+// TestStringBytes: whichever byte it is and wherever in a string, as strings are passed eight bytes at a time.
+func TestStringBytes(t *testing.T) {
+	for _, filler := range []string{" ", "x", "\x80", "\xff", "!", "#", "[", "]"} {
+		for at := range 18 {
+			for c := range 256 {
+				text := []byte(`["` + strings.Repeat(filler, at) + string([]byte{byte(c)}) + strings.Repeat(filler, 18-at) + `", "n"]`)
+				if skippable(text) != json.Valid(text) {
+					t.Fatalf("%q is taken: %v", text, skippable(text))
+				}
+			}
+		}
+	}
+}
+
+// walkable is Valid by a walk through all that nests, each level by a visit.
+func walkable(text []byte) bool {
+	s := Scan(text)
+	walk(&s)
+	return s.Whole()
+}
+
+// skippable is Valid by passing the value at once.
+func skippable(text []byte) bool {
+	s := Scan(text)
+	s.Value()
+	return s.Whole()
+}
+
+func walk(s *Scanner) {
+	switch s.Peek() {
+	case '{':
+		s.Object(func([]byte) { walk(s) })
+	case '[':
+		s.Array(func() { walk(s) })
+	default:
+		s.Value()
+	}
+}
+
+// FuzzJSONText compares with encoding/json: the same texts are valid, and fall into the same parts. Those that are not are walked without harm.
 func FuzzJSONText(f *testing.F) {
 	for _, seed := range []string{
-		`{"users":[{"id":"a","n":1e400}],"total":1}`, `[["a",null,-0.0],[]]`, `{"a":1,"a":{"\u0061":"\ud83d"}}`, `"\ud83d\ude00\\"`, " [1 , \"x\\\"y\" ]\n", `{`, `[1,]`, "\"\xff\"", "tru",
+		`{"users":[{"id":"a","n":1e400}],"total":1}`, "\ufeff[]", "[01,1.,-]", "\"\x00\x1f\"", `{"a":1,}`, "[[[1}]]", `{"\u00zz":"\x"}`, "null\x00", `[["a",null,-0.0],[]]`, `{"a":1,"a":{"\u0061":"\ud83d"}}`, `"\ud83d\ude00\\"`, " [1 , \"x\\\"y\" ]\n", `{`, `[1,]`, "\"\xff\"", "tru",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -122,6 +187,16 @@ func FuzzJSONText(f *testing.F) {
 		if Valid(text) != json.Valid(text) {
 			t.Fatalf("valid: %v, by encoding/json %v", Valid(text), json.Valid(text))
 		}
+		if walkable(text) != json.Valid(text) || skippable(text) != json.Valid(text) {
+			t.Fatalf("walked: %v, passed at once: %v, by encoding/json %v", walkable(text), skippable(text), json.Valid(text))
+		}
+		part := func(v []byte) {
+			if !json.Valid(v) {
+				t.Fatalf("%q is given out", v)
+			}
+		}
+		Members(text, func(key, value []byte) { part(key); part(value) })
+		Elements(text, part)
 		if !json.Valid(text) {
 			return
 		}

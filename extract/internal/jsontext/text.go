@@ -32,7 +32,7 @@ func Names(key []byte, name string) bool {
 	if len(key) == len(name)+2 && string(key[1:len(key)-1]) == name {
 		return true
 	}
-	if bytes.IndexByte(key, '\\') < 0 {
+	if len(key) <= len(name)+2 || bytes.IndexByte(key, '\\') < 0 { // an escape is longer than what it stands for
 		return false
 	}
 	text, ok := Text(key)
