@@ -42,7 +42,7 @@ func TestLookingAround(t *testing.T) {
 	}
 	var l List[int64]
 	l.In(s)
-	const n = 1 << 20
+	const n = 1 << 18
 	for i := range n {
 		l.Add(int64(i))
 	}
