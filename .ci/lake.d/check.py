@@ -22,6 +22,7 @@ import pyarrow.dataset
 
 import canonical
 import engines
+import jobs
 import source
 
 
@@ -65,7 +66,7 @@ class Check:
         self.args, self.work = args, args.work
         self.warehouse = self.work / "warehouse"
         self.logs = open(self.work / "logs" / "commands.log", "w")
-        self.source = source.Source(args.rollcall, args.users, self.logs)
+        self.source = None if args.jobs else source.Source(args.rollcall, args.users, self.logs)
         self.random = random.Random(1)
         self.checks, self.differ = 0, []
         self.lakes = []
@@ -308,6 +309,31 @@ def difference(columns, wanted, got):
     return f"{len(got)} rows instead of {len(wanted)}, {len(missing)} missing, {len(odd)} others{shown}"
 
 
+def nights(check, args):
+    places = [engines.Lake("SQLite, S3", "sql", f"sqlite:{args.work}/catalog.db", "s3://lake/sqlite"),
+              engines.Lake("SQLite, files", "sql", f"sqlite:{args.work}/files.db", f"file://{args.work}/lake")]
+    if args.whole:
+        places.append(engines.Lake("Postgres, S3", "sql", os.environ["LAKE_POSTGRES"], "s3://lake/postgres"))
+    check.lakes = [(lake, [engines.PyIceberg(lake), engines.DuckDB(lake)]) for lake in places]
+    if args.whole:
+        lake = engines.Lake("REST, S3", "rest", os.environ["LAKE_REST"], "s3://lake/rest")
+        check.lakes.append((lake, [engines.PyIceberg(lake), engines.DuckDB(lake), engines.Spark(lake), engines.Trino(lake)]))
+    print("; ".join({reader.about(): None for _, readers in check.lakes for reader in readers}))
+    print(f"{'step':34}{'read by':32}{'users':14}{'documented':14}{'all tables':14}{'users':>7}{'rows':>8}")
+    check.everything()
+    for reader in [reader for _, readers in check.lakes for reader in readers if isinstance(reader, engines.Spark)]:
+        reader.session.stop()  # the jobs start Spark anew, and there is memory for one
+
+
+def organizations(check, args):
+    """The jobs: each engine has a lake for itself, so that none finds what another made."""
+    if not (args.whole or args.jobs):
+        return jobs.Jobs(check, {"DuckDB": engines.Lake("SQLite, S3", "sql", f"sqlite:{args.work}/jobs.db", "s3://lake/jobs", "jobs_duckdb")}).everything()
+    lakes = {name: engines.Lake("REST, S3", "rest", os.environ["LAKE_REST"], "s3://lake/rest", "jobs_" + name.lower()) for name in ("DuckDB", "Spark", "Trino")}
+    engines.Trino(lakes["Trino"])  # its nodes are up
+    return jobs.Jobs(check, lakes).everything()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rollcall", required=True)
@@ -315,22 +341,16 @@ def main():
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--users", type=int, default=3000)
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--jobs", action="store_true")
     args = parser.parse_args()
     check = Check(args)
     try:
-        places = [engines.Lake("SQLite, S3", "sql", f"sqlite:{args.work}/catalog.db", "s3://lake/sqlite"),
-                  engines.Lake("SQLite, files", "sql", f"sqlite:{args.work}/files.db", f"file://{args.work}/lake")]
-        if args.whole:
-            places.append(engines.Lake("Postgres, S3", "sql", os.environ["LAKE_POSTGRES"], "s3://lake/postgres"))
-        check.lakes = [(lake, [engines.PyIceberg(lake), engines.DuckDB(lake)]) for lake in places]
-        if args.whole:
-            lake = engines.Lake("REST, S3", "rest", os.environ["LAKE_REST"], "s3://lake/rest")
-            check.lakes.append((lake, [engines.PyIceberg(lake), engines.DuckDB(lake), engines.Spark(lake), engines.Trino(lake)]))
-        print("; ".join({reader.about(): None for _, readers in check.lakes for reader in readers}))
-        print(f"{'step':34}{'read by':32}{'users':14}{'documented':14}{'all tables':14}{'users':>7}{'rows':>8}")
-        check.everything()
+        if not args.jobs:
+            nights(check, args)
+        organizations(check, args)
     finally:
-        check.source.close()
+        if check.source:
+            check.source.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"peak memory: {peak[0]:.0f} MB here, {peak[1]:.0f} MB the largest process started here")
     print(f"{check.checks} checks, {len(check.differ)} differ")

@@ -21,6 +21,9 @@ already; files in which rows were deleted are written anew; all other snapshots,
 but main, expire; and every file that then belongs to nobody is removed, however young. After it there is
 nothing to roll back to but the versions of the warehouse.
 
+The tables that jobs of rollcall-lake run made (lake_history, lake_people, lake_values) are removed with all
+their files, for they hold what users were: run the jobs again.
+
 It can be run again at any time, and goes on. It ends with 11 when another publisher is at work, whose files could
 hold what should be gone: run it again then. No other program may write to the tables meanwhile. Versions
 that a bucket keeps of removed objects are the bucket's: give it a lifecycle rule.`,
@@ -31,15 +34,21 @@ that a bucket keeps of removed objects are the bucket's: give it a lifecycle rul
 				return err
 			}
 			return a.withLake(cmd.Context(), true, func(ctx context.Context, l *lake.Lake) error {
-				return a.report("erase", v.Run, func(done func(lake.Result)) error {
-					return l.Erase(ctx, input(v), done, func(e lake.Erased) {
-						a.log.Info().Str("table", e.Table).Int("files_rewritten", e.Rewritten).Int("snapshots_expired", e.Expired).
-							Int("files_removed", e.Removed).Msg("erased")
-					})
-				})
+				return a.report("erase", v.Run, func(done func(lake.Result)) error { return a.erase(ctx, l, input(v), done) })
 			})
 		},
 	}
 	a.jsonFlag(cmd)
 	return cmd
+}
+
+// erase leaves nothing of anybody who is not in the input: neither in our tables nor in those of jobs.
+func (a *app) erase(ctx context.Context, l *lake.Lake, in lake.Input, done func(lake.Result)) error {
+	err := l.Erase(ctx, in, done, func(e lake.Erased) {
+		a.log.Info().Str("table", e.Table).Int("files_rewritten", e.Rewritten).Int("snapshots_expired", e.Expired).Int("files_removed", e.Removed).Msg("erased")
+	})
+	if err != nil {
+		return err
+	}
+	return a.forgetJobs(ctx, l)
 }

@@ -11,7 +11,7 @@
 //	3    published, but something needs a person: organizations of a night failed
 //	10   the warehouse has no such version, or the lake no tables
 //	11   another publisher is at work
-//	12   the catalog or the storage refuses the credentials
+//	12   the catalog, the storage or an engine refuses the credentials
 //	64   wrong usage
 //	130  interrupted; run again, it goes on
 //
@@ -35,6 +35,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rollcall-data/rollcall/cmd/rollcall-lake/internal/catalog"
+	"github.com/rollcall-data/rollcall/cmd/rollcall-lake/internal/engine"
 	"github.com/rollcall-data/rollcall/cmd/rollcall-lake/internal/lake"
 	"github.com/rollcall-data/rollcall/cmd/rollcall-lake/internal/night"
 	"github.com/rollcall-data/rollcall/cmd/rollcall-lake/internal/version"
@@ -123,6 +124,9 @@ func exitCode(err error) int {
 
 // refused tells whether a catalog or an object store said that it does not let us in.
 func refused(err error) bool {
+	if is[*engine.RefusedError](err) {
+		return true
+	}
 	if errors.Is(err, rest.ErrUnauthorized) || errors.Is(err, rest.ErrForbidden) || errors.Is(err, rest.ErrAuthorizationExpired) {
 		return true
 	}

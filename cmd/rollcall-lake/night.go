@@ -217,11 +217,7 @@ func (a *app) eraseNight(ctx context.Context, d night.Decision, r night.Rollcall
 		return err
 	}
 	return a.withLake(ctx, true, func(ctx context.Context, l *lake.Lake) error {
-		return a.report("night erase", d.Run, func(done func(lake.Result)) error {
-			return l.Erase(ctx, in, done, func(e lake.Erased) {
-				a.log.Info().Str("table", e.Table).Int("files_rewritten", e.Rewritten).Int("snapshots_expired", e.Expired).Int("files_removed", e.Removed).Msg("erased")
-			})
-		})
+		return a.report("night erase", d.Run, func(done func(lake.Result)) error { return a.erase(ctx, l, in, done) })
 	})
 }
 

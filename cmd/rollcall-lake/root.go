@@ -89,7 +89,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "auto", "auto, console or json")
 	cmd.AddCommand(a.publishCommand(), a.statusCommand(), a.maintainCommand(), a.rollbackCommand(), a.eraseCommand())
-	cmd.AddCommand(a.enqueueCommand(), a.workerCommand(), a.nightCommand())
+	cmd.AddCommand(a.enqueueCommand(), a.workerCommand(), a.nightCommand(), a.runCommand())
 	return cmd
 }
 
