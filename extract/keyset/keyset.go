@@ -7,6 +7,7 @@ package keyset
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"unsafe"
 
 	"github.com/rollcall-data/rollcall/extract/mapped"
 )
@@ -73,8 +74,14 @@ func (s *Set) Find(key string) int {
 	return n
 }
 
-// Key returns the nth key.
-func (s *Set) Key(n int) string { return string(s.text(n)) }
+// Key returns the nth key: a copy where it lies on disk.
+func (s *Set) Key(n int) string {
+	text := s.text(n)
+	if p := s.places.At(n); p.offset != inLong && !s.chunks.Stays(int(p.chunk)) {
+		return string(text)
+	}
+	return unsafe.String(unsafe.SliceData(text), len(text)) //nolint:gosec // the bytes of a key never change
+}
 
 // AppendKey appends the nth key to dst.
 func (s *Set) AppendKey(dst []byte, n int) []byte { return append(dst, s.text(n)...) }

@@ -41,6 +41,9 @@ func (l *List[T]) At(i int) *T {
 	return &c.elements[i&(1<<l.shift-1)]
 }
 
+// Stays tells whether the ith element is in plain memory, where it is good for as long as anybody has a hold of it.
+func (l *List[T]) Stays(i int) bool { return !l.chunks[i>>l.shift].mapped }
+
 // Add returns where the new last element is.
 func (l *List[T]) Add(v T) *T {
 	if l.n == 0 {
