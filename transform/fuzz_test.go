@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/rollcall-data/rollcall/schema"
@@ -74,8 +75,8 @@ func caseless(item []byte) bool {
 	return n > 0
 }
 
-// FuzzFlatten builds every table from one arbitrary valid item: no panic, no leak, one user, UTF-8 in every cell, no issue for a preference
-// that is not documented, and the same again with the columns learned before.
+// FuzzFlatten builds every table from one arbitrary valid item: no panic, no leak, one user, UTF-8 in every cell, JSON in every cell of a JSON
+// column, no issue for a preference that is not documented, and the same again with the columns learned before.
 func FuzzFlatten(f *testing.F) {
 	for _, s := range samples(f) {
 		f.Add(s.item)
@@ -118,6 +119,7 @@ func flattenOne(t *testing.T, row *Row, issues []Issue, prefs *Preferences) {
 	users := int64(0)
 	b := NewBuilder(mem, "run", prefs, schema.Tables(columnsOf(prefs), false), func(name string, batch arrow.Record) error {
 		out := tables{name: {batch}}
+		checkJSON(t, all[name], batch)
 		for _, m := range out.cells(all[name]) {
 			if column := m["column_name"]; name == schema.NameIssues && len(column) > 6 && column[:6] == `"pref_` && !documented[column[1:len(column)-1]] {
 				t.Errorf("issue %v", m)
@@ -136,5 +138,22 @@ func flattenOne(t *testing.T, row *Row, issues []Issue, prefs *Preferences) {
 	defer b.Release()
 	if err := errorsOf(b.User(row, issues), b.Close()); err != nil || users != 2 {
 		t.Errorf("%d rows, %v", users, err)
+	}
+}
+
+// checkJSON checks that what JSON columns hold is what any reader takes for JSON: DuckDB is told that it is and does not look.
+func checkJSON(t *testing.T, table schema.Table, batch arrow.Record) {
+	t.Helper()
+	for i, c := range table.Columns {
+		if c.Type.Kind != schema.JSON {
+			continue
+		}
+		column := batch.Column(i).(*array.String)
+		for row := range column.Len() {
+			v := []byte(column.Value(row))
+			if _, exact := rawjson.Sanitize(v); column.IsValid(row) && (!exact || !json.Valid(v)) {
+				t.Errorf("%s.%s: %q is no JSON", table.Name, c.Name, v)
+			}
+		}
 	}
 }

@@ -89,7 +89,7 @@ func (w *Writer) open(ctx context.Context, tables []schema.Table, keep []string,
 		return err
 	}
 	for _, t := range tables {
-		// JSON is marked as such: DuckDB would parse again what was validated when it came.
+		// JSON is marked as such: DuckDB would parse again what was validated when it came, and takes marked text as it is.
 		w.pending[t.Name] = &pending{table: t, schema: t.ArrowMarked()}
 		w.order = append(w.order, t.Name)
 		var statements []string

@@ -217,27 +217,6 @@ func TestJSONIsStoredByteForByte(t *testing.T) {
 	}
 }
 
-// What DuckDB's own JSON reader refuses stops the load; it does not come to lie in the file.
-func TestTextThatIsNoJSONStopsTheLoad(t *testing.T) {
-	for _, text := range []string{"{", "", "nul", `"\ud800"`, "'a'", "\"a\nb\""} {
-		mem := checked(t)
-		path := newPath(t)
-		w := create(t, path, everything)
-		err := appendRows(t, w, mem, everything, func(b *array.RecordBuilder) {
-			for i := range everything.Columns {
-				if i == 1 {
-					b.Field(i).(*array.StringBuilder).Append(text)
-				} else {
-					b.Field(i).AppendNull()
-				}
-			}
-		})
-		if err := errors.Join(err, w.Close(t.Context())); err == nil || !strings.Contains(err.Error(), "everything") {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 func TestManyRows(t *testing.T) {
 	mem := checked(t)
 	path := newPath(t)
