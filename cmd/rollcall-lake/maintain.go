@@ -21,7 +21,7 @@ func (a *app) maintainCommand() *cobra.Command {
   compact   small files, and files with deleted rows, become one where a partition has --min-files of
             them or of delete files, or more than 5 % of its rows are deleted (--all: wherever there are any)
   expire    snapshots older than --keep-for go, but for the last --keep-snapshots of main; a run makes
-            one or two snapshots of a table. What expired cannot be rolled back to from the snapshots.
+            one snapshot of a table. What expired cannot be rolled back to from the snapshots.
   sweep     files that no snapshot has, which killed or losing publishers left, go when they are older
             than --orphan-age. That must be well above the longest publish.
 

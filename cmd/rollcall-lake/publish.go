@@ -24,16 +24,18 @@ func (a *app) publishCommand() *cobra.Command {
 		Long: `Make the tables show the current version of the warehouse.
 
 The version is read by its manifest, and every file of it compared with that first. Then each table is
-read and compared with the version's, user by user, and what differs is committed: the rows of
-users who changed are deleted by position and written anew; a table of which more than 30 % changed
-is replaced. Everything of a table is one commit, with the run in the table's property
+read and compared with the version's, row by row, and what differs is committed: rows that the version
+does not have are deleted by position, and those that the table does not have are written; a table of
+which more than 30 % changed is replaced. A table that was made from the same files, and that nobody
+wrote to since, is not read. Everything of a table is one commit, with the run in the table's property
 rollcall.run-id, and the certificate in the snapshot's summary:
 
   rollcall.run-id, rollcall.certified, rollcall.proof, rollcall.users-sha256, rollcall.rows
 
 A table that shows the run already is not looked at again. A run older than the one a table shows is
 refused (rollback makes tables show it all the same), and a lake that was rolled back stays so until a
-newer run comes. It may be killed at any time, and run again, here or on another machine.
+newer run comes: publish says "held" then, and exits with 0, for everything is as it was told to be.
+It may be killed at any time, and run again, here or on another machine.
 
 Columns: new ones are added; a type that Iceberg can widen is widened; one that it cannot becomes a new
 column of the same name, and the table is replaced; one that the version no longer has is dropped. A table that
@@ -91,6 +93,7 @@ type source struct{ *version.Table }
 
 func (s source) Schema() *arrow.Schema { return s.Table.Schema }
 func (s source) Rows() int64           { return s.Table.Rows }
+func (s source) SHA256() string        { return s.Table.SHA256 }
 
 // published is what publish, rollback and erase print with --json.
 type published struct {

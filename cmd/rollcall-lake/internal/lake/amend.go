@@ -79,6 +79,9 @@ func summaryOf(t *table.Table, id string) iceberg.Properties {
 			}
 		}
 	}
+	if content := contentOf(t); content != "" {
+		p[summaryContent] = content
+	}
 	return p
 }
 

@@ -5,27 +5,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"math/bits"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/zeebo/xxh3"
 )
-
-// sum is a sum of row hashes, modulo 2^128.
-type sum struct{ hi, lo uint64 }
-
-func (s *sum) add(h xxh3.Uint128) {
-	var carry uint64
-	s.lo, carry = bits.Add64(s.lo, h.Lo, 0)
-	s.hi, _ = bits.Add64(s.hi, h.Hi, carry)
-}
-
-func (s *sum) subtract(h xxh3.Uint128) {
-	var borrow uint64
-	s.lo, borrow = bits.Sub64(s.lo, h.Lo, 0)
-	s.hi, _ = bits.Sub64(s.hi, h.Hi, borrow)
-}
 
 // digester hashes rows, and tells whose they are.
 type digester struct {
@@ -93,8 +77,8 @@ func textOf(a arrow.Array) (func(int) string, error) {
 	return nil, fmt.Errorf("%s is no text", a.DataType())
 }
 
-// rows calls with the hash and the user of each row of a batch.
-func (d *digester) rows(b arrow.RecordBatch, each func(of key, hash xxh3.Uint128)) error {
+// rows calls with each row of a batch: whose it is, and its hash.
+func (d *digester) rows(b arrow.RecordBatch, each func(row int, of key, hash xxh3.Uint128)) error {
 	of, err := d.keys(b)
 	if err != nil {
 		return err
@@ -108,7 +92,7 @@ func (d *digester) rows(b arrow.RecordBatch, each func(of key, hash xxh3.Uint128
 		for _, e := range encoders {
 			d.buf = e(d.buf, row)
 		}
-		each(of(row), xxh3.Hash128Seed(d.buf, d.seed))
+		each(row, of(row), xxh3.Hash128Seed(d.buf, d.seed))
 	}
 	return nil
 }
@@ -219,6 +203,9 @@ func encoderOf(a arrow.Array) (encoder, error) {
 			return nil, err
 		}
 		value = func(to []byte, row int) []byte { return binary.LittleEndian.AppendUint64(to, number(row)) }
+	}
+	if a.NullN() == 0 {
+		return func(to []byte, row int) []byte { return value(append(to, isThere), row) }, nil
 	}
 	return func(to []byte, row int) []byte {
 		if a.IsNull(row) {

@@ -10,12 +10,21 @@
 //
 // # What changed is found by content
 //
-// The rows that a table has now are read and compared with the version's. The unit is the user: the rows with one user_id are hashed (xxh3, 128 bits,
-// keyed with a number of this process, so that nobody can prepare two rows that collide) and their hashes summed up, which does not depend on their
-// order. All rows of users whose sums differ are deleted by position (merge on read) and their rows of the version appended. A table without user_id, one
-// of whose users more than ReplaceShare changed, or one with a column whose new type Iceberg cannot widen the old one to, is replaced whole: all its
-// files, the delete files included, go in the commit that brings the new ones. So a table that another program wrote to, or that a publish left half way,
-// is mended by the next run, and the state that is committed never depends on what somebody believed to be there.
+// The rows that a table has now are read and compared with the version's. The unit is the row: all of its columns are hashed (xxh3, 128 bits, keyed with a number
+// of this process, so that nobody can prepare two rows that collide). The lake's rows are held by their hashes, 40 bytes each and so many at a time
+// (Options.HeldRows; a larger table is compared in several passes, each over a share of the hashes). Then the version's rows come by: one that is the same as a
+// row that is held takes it away, and what has none to take is written, at once. What is left is deleted by position (merge on read): a file of
+// deletes for each partition that has any, sorted by path and position. Both sides are read once, in batches of about a megabyte. Rows and deletes are one
+// snapshot, and one commit with everything else.
+//
+// A table without user_id of which anything changed, one of whose rows more than ReplaceShare are to be written or deleted, one with a column whose new type Iceberg
+// cannot widen the old one to, and one that another program put equality deletes into or made another format version of, is replaced whole: all its files, the delete
+// files included, go in the commit that brings the new ones. So a table that another program wrote to, or that a publish left half way, is mended by the
+// next run, and the state that is committed never depends on what somebody believed to be there.
+//
+// One thing is believed: a table's own present snapshot. Its summary says what content of which version it has (rollcall.content-sha256, of the hashes
+// of the version's files). Where the version to be shown has the same, as most tables do of which nobody's rows changed, nothing is read. Any snapshot of another
+// program, any change of the columns, and a rollback to other rows end that. An erasure believes nothing and compares.
 //
 // The column _run_id of users_flat is the run of the version on every row, and _last_seen_run is the same on almost every row. Rewriting a table every
 // night for that alone would be absurd: in the lake they are the run that last wrote the row, and equal where that run saw the user. A row that differs

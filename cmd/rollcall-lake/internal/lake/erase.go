@@ -101,9 +101,9 @@ func (l *Lake) rewriteDeleted(ctx context.Context, name string, e *Erased) error
 		if err != nil || len(has.data)+len(has.deletes) == 0 {
 			return false, err
 		}
-		tasks, err := t.Scan().PlanFiles(ctx)
+		tasks, err := filesOf(ctx, t)
 		if err != nil {
-			return false, fmt.Errorf("plan: %w", err)
+			return false, err
 		}
 		var groups []table.CompactionTaskGroup
 		for _, part := range partitionsOf(tasks) {

@@ -108,7 +108,7 @@ func holds(t *testing.T, c *shelf, name, what string) []string {
 
 // without is a version in which a user was never there.
 func without(r *rows, user string) *rows {
-	out := &rows{r.schema, nil, r.batch, r.mem}
+	out := &rows{r.schema, nil, r.batch, r.mem, ""}
 	for _, v := range r.values {
 		if v["user_id"] != user {
 			out.values = append(out.values, v)

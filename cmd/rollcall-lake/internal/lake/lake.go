@@ -28,8 +28,8 @@ const (
 	summaryCertified   = "rollcall.certified"
 	summaryProof       = "rollcall.proof"
 	summaryUsersSHA256 = "rollcall.users-sha256"
-	summaryRows        = "rollcall.rows"    // of the table
-	summaryStep        = "rollcall.step-of" // of a snapshot that is half of a commit, and was never the head of main: the attempt
+	summaryRows        = "rollcall.rows"           // of the table
+	summaryContent     = "rollcall.content-sha256" // of what the version has of the table; in a snapshot that has the rows of it
 )
 
 // Catalog is what is asked of a catalog.
@@ -47,6 +47,7 @@ type Options struct {
 	Location  string // s3://… or file:///…, under which tables are made
 	Buckets   int    // of org_id, in tables made from now on
 	Catalog   string // rest or sql
+	HeldRows  int    // of a table that are held in memory while it is compared, in 40 bytes each; 0: 8 Mi
 
 	Memory memory.Allocator
 	Hooks  Hooks
@@ -58,9 +59,8 @@ type Hooks struct {
 	Step  func(name string)                          // tests: a step begins
 }
 
-// ReplaceShare is the share of changed users beyond which a table is replaced whole. Writing all of 200,000 users takes no longer than comparing them and
-// deleting some (10 s and 11 s for all tables), but ninety times the bytes with 1 % changed; with a third changed the saving is small, and readers would merge
-// the deletes until the next compaction.
+// ReplaceShare is the share of rows that are to be written or deleted beyond which a table is replaced whole. With 1 % changed a replacement would be ninety times
+// the bytes; with a third changed the saving is small, and readers would merge the deletes until the next compaction.
 const ReplaceShare = 0.3
 
 // Lake is the tables of a namespace.
@@ -74,6 +74,9 @@ type Lake struct {
 func New(c Catalog, o Options) *Lake {
 	if o.Memory == nil {
 		o.Memory = memory.DefaultAllocator
+	}
+	if o.HeldRows == 0 {
+		o.HeldRows = heldRows
 	}
 	return &Lake{catalog: c, namespace: strings.Split(o.Namespace, "."), opts: o}
 }
@@ -98,6 +101,7 @@ type Input struct {
 type Source interface {
 	Schema() *arrow.Schema
 	Rows() int64
+	SHA256() string // the same for sources with the same rows and columns only; empty: not known
 	Read(ctx context.Context) iter.Seq2[arrow.RecordBatch, error]
 	Close() error
 }

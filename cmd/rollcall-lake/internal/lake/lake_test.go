@@ -92,10 +92,12 @@ type rows struct {
 	values []map[string]any
 	batch  int // rows of a batch
 	mem    memory.Allocator
+	sha256 string // as a source says it
 }
 
 func (r *rows) Schema() *arrow.Schema { return r.schema }
 func (r *rows) Rows() int64           { return int64(len(r.values)) }
+func (r *rows) SHA256() string        { return r.sha256 }
 func (r *rows) Close() error          { return nil }
 
 func (r *rows) Read(context.Context) iter.Seq2[arrow.RecordBatch, error] {
@@ -200,7 +202,7 @@ func content(ctx context.Context, c *shelf, name string) ([]string, error) {
 // lines are the rows as lines of JSON, sorted: as Arrow writes what Arrow read.
 func (r *rows) lines() []string {
 	var out []string
-	for b, err := range (&rows{r.schema, r.values, 1000, memory.DefaultAllocator}).Read(context.Background()) {
+	for b, err := range (&rows{r.schema, r.values, 1000, memory.DefaultAllocator, ""}).Read(context.Background()) {
 		if err != nil {
 			panic(err)
 		}
@@ -288,7 +290,7 @@ func changed(share int) func(int) int {
 // with is the rows with another column.
 func (r *rows) with(name string, of arrow.DataType, value func(i int) any) *rows {
 	s := arrow.NewSchema(append(slices.Clone(r.schema.Fields()), arrow.Field{Name: name, Type: of, Nullable: true}), nil)
-	out := &rows{s, nil, r.batch, r.mem}
+	out := &rows{s, nil, r.batch, r.mem, ""}
 	for i, v := range r.values {
 		v = maps.Clone(v)
 		v[name] = value(i)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -70,9 +71,9 @@ const conflicts = 5
 
 func (l *Lake) compact(ctx context.Context, u Upkeep, m *Maintained) error {
 	_, err := l.amend(ctx, m.Table, func(t *table.Table, tx *table.Transaction, summary iceberg.Properties) (bool, error) {
-		tasks, err := t.Scan().PlanFiles(ctx)
+		tasks, err := filesOf(ctx, t)
 		if err != nil {
-			return false, fmt.Errorf("plan: %w", err)
+			return false, err
 		}
 		groups := u.groups(tasks)
 		if len(groups) == 0 {
@@ -96,13 +97,20 @@ func (l *Lake) compact(ctx context.Context, u Upkeep, m *Maintained) error {
 	return nil
 }
 
-// rewrite stages that groups of files become new ones without the rows that are deleted in them.
+// rewrite stages that groups of files become new ones without the rows that are deleted in them. Files are read one after the other: a second one that is read
+// meanwhile would wait in memory, whole.
 func rewrite(ctx context.Context, tx *table.Transaction, groups []table.CompactionTaskGroup, dead []iceberg.DataFile, summary iceberg.Properties,
 ) (*table.RewriteResult, error) {
+	rows := greatestRows
+	for _, g := range groups {
+		for _, task := range g.Tasks {
+			rows = min(rows, batchRows(task.File))
+		}
+	}
 	r, err := tx.RewriteDataFiles(ctx, groups, table.RewriteDataFilesOptions{
 		SnapshotProps: summary, ExtraDeleteFilesToRemove: dead,
 		GroupOptions: []table.CompactionGroupOption{
-			table.WithCompactionScanConcurrency(2), table.WithCompactionArrowBatchSize(4096), table.WithCompactionRecordBatchBufferSize(bufferedBatches),
+			table.WithCompactionScanConcurrency(1), table.WithCompactionArrowBatchSize(rows), table.WithCompactionRecordBatchBufferSize(bufferedBatches),
 		},
 	})
 	if err != nil {
@@ -165,11 +173,15 @@ type partitionTasks struct {
 	tasks []table.FileScanTask
 }
 
+func partitionKey(task table.FileScanTask) string {
+	return fmt.Sprint(task.File.SpecID(), task.File.Partition())
+}
+
 // partitionsOf puts tasks together by their partitions.
 func partitionsOf(tasks []table.FileScanTask) []partitionTasks {
 	var out []partitionTasks
 	for _, task := range tasks {
-		key := fmt.Sprint(task.File.SpecID(), task.File.Partition())
+		key := partitionKey(task)
 		at := slices.IndexFunc(out, func(p partitionTasks) bool { return p.key == key })
 		if at < 0 {
 			at = len(out)
@@ -236,6 +248,12 @@ func (l *Lake) sweep(ctx context.Context, u Upkeep, m *Maintained) error {
 		return err
 	}
 	r, err := t.DeleteOrphanFiles(ctx, table.WithFilesOlderThan(u.OrphanAge))
+	for attempt := 1; errors.Is(err, fs.ErrNotExist) && attempt < conflicts; attempt++ { // a publisher removed what it had written: the list is begun again
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+		r, err = t.DeleteOrphanFiles(ctx, table.WithFilesOlderThan(u.OrphanAge))
+	}
 	if err != nil {
 		return fmt.Errorf("table %s: remove orphan files: %w", m.Table, err)
 	}

@@ -13,6 +13,7 @@ type nothing struct{ schema *arrow.Schema }
 
 func (n nothing) Schema() *arrow.Schema { return n.schema }
 func (nothing) Rows() int64             { return 0 }
+func (nothing) SHA256() string          { return "" }
 func (nothing) Close() error            { return nil }
 
 func (nothing) Read(context.Context) iter.Seq2[arrow.RecordBatch, error] {

@@ -195,6 +195,12 @@ func backoff(attempt int) time.Duration {
 	return longest/2 + rand.N(longest/2)
 }
 
+// tableVersion is the version of Iceberg's format that tables have: the one whose deletes by position every reader knows.
+const tableVersion = 2
+
+// rowGroupBytes is how large a row group becomes, compressed. Who writes a file or reads one, our own compaction too, has a row group of it in memory.
+const rowGroupBytes = 32 << 20
+
 // ensure is a table, made where there is none. Who else makes it at the same time makes the same.
 func (l *Lake) ensure(ctx context.Context, name string, s *arrow.Schema) (*table.Table, error) {
 	t, err := l.load(ctx, name)
@@ -211,8 +217,9 @@ func (l *Lake) ensure(ctx context.Context, name string, s *arrow.Schema) (*table
 	spec := partitions(schema, l.opts.Buckets)
 	properties := iceberg.Properties{
 		propertyManaged:                      "true",
-		table.PropertyFormatVersion:          "2",
+		table.PropertyFormatVersion:          strconv.Itoa(tableVersion),
 		table.ParquetCompressionKey:          "zstd",
+		table.ParquetRowGroupSizeBytesKey:    strconv.Itoa(rowGroupBytes),
 		table.WriteDeleteModeKey:             table.WriteModeMergeOnRead,
 		"write.update.mode":                  table.WriteModeMergeOnRead,
 		"write.merge.mode":                   table.WriteModeMergeOnRead,
@@ -261,11 +268,6 @@ func (l *Lake) attempt(ctx context.Context, t *table.Table, in Input, src Source
 	if err != nil {
 		return result, id, fmt.Errorf("table %s: %w", result.Table, err)
 	}
-	l.step("compare")
-	d, err := compare(ctx, t, src, e)
-	if err != nil {
-		return result, id, fmt.Errorf("table %s: %w", result.Table, err)
-	}
 	tx := t.NewTransaction()
 	if err := tx.AssertRefSnapshotID(table.MainBranch); err != nil {
 		return result, id, err
@@ -277,8 +279,10 @@ func (l *Lake) attempt(ctx context.Context, t *table.Table, in Input, src Source
 		propertyRun: in.Run, propertyPublish: id, summaryRows: strconv.FormatInt(src.Rows(), 10),
 		summaryCertified: strconv.FormatBool(in.Certificate.Certified), summaryProof: in.Certificate.Proof, summaryUsersSHA256: in.Certificate.UsersSHA256,
 	}
-	l.step("write")
-	if err := l.stageRows(ctx, tx, t, src, e, d, summary, &result); err != nil {
+	if content := src.SHA256(); content != "" {
+		summary[summaryContent] = content
+	}
+	if err := l.stageRows(ctx, tx, t, src, e, r, summary, &result); err != nil {
 		return result, id, fmt.Errorf("table %s: %w", result.Table, err)
 	}
 	if err := markRun(tx, stateOf(t), in.Run, id, r); err != nil {
@@ -306,8 +310,8 @@ func markRun(tx *table.Transaction, was state, run, id string, r rule) error {
 }
 
 // stageRows puts the rows into a transaction.
-func (l *Lake) stageRows(ctx context.Context, tx *table.Transaction, t *table.Table, src Source, e *evolution, d *difference,
-	summary iceberg.Properties, result *Result,
+func (l *Lake) stageRows(ctx context.Context, tx *table.Transaction, t *table.Table, src Source, e *evolution, r rule, summary iceberg.Properties,
+	result *Result,
 ) error {
 	target := t
 	if !e.empty() {
@@ -317,26 +321,42 @@ func (l *Lake) stageRows(ctx context.Context, tx *table.Transaction, t *table.Ta
 		}
 		target = staged.Table
 	}
-	if d.whole {
-		return l.stageWhole(ctx, tx, t, target, src, summary, result)
-	}
-	result.Did, result.Users = DidUpdate, len(d.stale)
-	if d.empty() {
+	if content := src.SHA256(); r != forced && e.empty() && content != "" && content == contentOf(t) {
 		result.Did = DidMark
 		return appendNothing(ctx, tx, target, summary)
 	}
-	files, rows, err := write(ctx, target, d.changed(ctx, src))
+	l.step("compare")
+	c, err := l.change(ctx, t, target, src, e)
 	if err != nil {
 		return err
 	}
-	result.wrote(files, rows)
-	if f := d.filter(); f != nil {
-		step := iceberg.Properties{summaryStep: summary[propertyPublish]}
-		if err := tx.Delete(ctx, f, step); err != nil {
-			return fmt.Errorf("delete what changed: %w", err)
-		}
+	l.step("write")
+	switch {
+	case c.whole:
+		return l.stageWhole(ctx, tx, t, target, src, summary, result)
+	case c.empty():
+		result.Did = DidMark
+		return appendNothing(ctx, tx, target, summary)
 	}
-	return appendFiles(ctx, tx, target, files, summary)
+	result.Did, result.Users = DidUpdate, c.users
+	result.wrote(c.added, c.rows)
+	if len(c.deletes) == 0 {
+		return appendFiles(ctx, tx, target, c.added, summary)
+	}
+	if err := tx.NewRowDelta(summary).AddRows(c.added...).AddDeletes(c.deletes...).Commit(ctx); err != nil {
+		return fmt.Errorf("delete what changed: %w", err)
+	}
+	return nil
+}
+
+// contentOf is the content that a table's present snapshot says it has; empty where it does not say. One that does is ours, with the rows that it was given:
+// another program's has no such thing in its summary. That a column was dropped and added again, which makes no snapshot, is seen by the columns' number.
+func contentOf(t *table.Table) string {
+	s := t.CurrentSnapshot()
+	if s == nil || s.Summary == nil || s.SchemaID == nil || *s.SchemaID != t.Schema().ID {
+		return ""
+	}
+	return s.Summary.Properties[summaryContent]
 }
 
 func (l *Lake) stageWhole(ctx context.Context, tx *table.Transaction, t, target *table.Table, src Source, summary iceberg.Properties, result *Result) error {

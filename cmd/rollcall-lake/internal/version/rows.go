@@ -20,14 +20,33 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 )
 
-// batchRows is how many rows a record batch has at most. A user may have some megabytes.
-const batchRows = 4096
+// A record batch has about so many bytes, and never fewer or more rows than these: a user may have some megabytes.
+const (
+	batchBytes = 1 << 20
+	fewestRows = 64
+	mostRows   = 8192
+)
+
+// batchRows is how many rows a batch of a part has. What a row group says of its size may be that of the file.
+func batchRows(r *file.Reader) int64 {
+	var bytes int64
+	for g := range r.NumRowGroups() {
+		group := r.MetaData().RowGroup(g)
+		for c := range group.NumColumns() {
+			if chunk, err := group.ColumnChunk(c); err == nil {
+				bytes += chunk.TotalUncompressedSize()
+			}
+		}
+	}
+	return min(max(batchBytes*r.NumRows()/max(bytes, 1), fewestRows), mostRows)
+}
 
 // Table is a table of one or several versions: its rows are theirs, one version after the other.
 type Table struct {
 	Name   string
 	Rows   int64
 	Schema *arrow.Schema // of its batches; a column that a version does not have is missing from that version's batches
+	SHA256 string        // of the hashes of its parts, in their order: tables with the same one have the same rows and columns
 
 	files []*os.File
 	mem   memory.Allocator
@@ -56,6 +75,7 @@ func OpenTable(ctx context.Context, mem memory.Allocator, name string, versions 
 	}()
 	var schemas []*arrow.Schema
 	large := map[string]bool{}
+	parts := sha256.New()
 	for _, v := range versions {
 		at := slices.IndexFunc(v.tables, func(of table) bool { return of.name == name })
 		if at < 0 {
@@ -68,6 +88,7 @@ func OpenTable(ctx context.Context, mem memory.Allocator, name string, versions 
 				return nil, err
 			}
 			t.files = append(t.files, f)
+			_, _ = io.WriteString(parts, p.SHA256+"\n") // a hash takes everything
 			has, schema, err := t.describe(f, large)
 			if err != nil {
 				return nil, &DamagedError{p.Path, err.Error()}
@@ -80,7 +101,7 @@ func OpenTable(ctx context.Context, mem memory.Allocator, name string, versions 
 		}
 		t.Rows += rows
 	}
-	t.Schema = merge(schemas, large)
+	t.Schema, t.SHA256 = merge(schemas, large), hex.EncodeToString(parts.Sum(nil))
 	return t, nil
 }
 
@@ -171,7 +192,7 @@ func (t *Table) readPart(ctx context.Context, f *os.File, yield func(arrow.Recor
 		return false, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	a, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: batchRows}, t.mem)
+	a, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: batchRows(r), Parallel: true}, t.mem)
 	if err != nil {
 		return false, err
 	}
