@@ -35,6 +35,7 @@ func TestExitCodes(t *testing.T) {
 		{&extract.UnavailableError{}, 1},
 		{fmt.Errorf("publish: %w", syscall.ENOSPC), 1},
 		{ErrAttention, 3},
+		{fmt.Errorf("lake: %w", &EndedError{7}), 7},
 		{fmt.Errorf("runs: %w", publish.ErrNoVersion), 10},
 		{fmt.Errorf("sync: %w", &publish.LockedError{}), 11},
 		{fmt.Errorf("list: %w", &extract.RefusedError{Status: 401}), 12},
@@ -64,6 +65,7 @@ func TestPrintError(t *testing.T) {
 		{publish.ErrNoVersion, "error: no version has been published here\nhint: rollcall sync publishes one (rollcall sync --sandbox, without an account); --warehouse names another folder\n"},
 		{fmt.Errorf("sweep: %w", context.Canceled), "error: interrupted\n"},
 		{ErrAttention, ""},
+		{&EndedError{7}, ""},
 	} {
 		var b strings.Builder
 		PrintError(&b, tt.err)

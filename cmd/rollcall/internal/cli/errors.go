@@ -14,7 +14,7 @@ import (
 
 // PrintError prints the error and what to do about it. It returns nothing: there is nobody left to tell.
 func PrintError(w io.Writer, err error) {
-	if errors.Is(err, ErrAttention) {
+	if errors.Is(err, ErrAttention) || as[*EndedError](err) {
 		return
 	}
 	var b strings.Builder

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
 	"github.com/rollcall-data/rollcall/extract"
@@ -26,6 +27,11 @@ var ErrInterrupted = errors.New("interrupted")
 
 // ErrAttention ends a command that did its work and left something for a person. The command has said what; nothing more is printed.
 var ErrAttention = errors.New("something needs a person")
+
+// EndedError ends a command whose work was another program's: its exit code is ours, and it has said why.
+type EndedError struct{ Code int }
+
+func (e *EndedError) Error() string { return fmt.Sprintf("the program ended with %d", e.Code) }
 
 // UsageError is a command line that cannot be understood.
 type UsageError struct {
@@ -64,6 +70,9 @@ func ExitCode(err error) int {
 		if c.fits(err) {
 			return c.code
 		}
+	}
+	if ended := new(EndedError); errors.As(err, &ended) {
+		return ended.Code
 	}
 	return ExitFailed
 }
