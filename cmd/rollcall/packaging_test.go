@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -94,6 +95,57 @@ func TestPackagedCommands(t *testing.T) {
 	for _, path := range []string{"packaging/docker/Dockerfile", "packaging/.goreleaser.yaml", "packaging/kubernetes/cronjob.yaml", "packaging/prometheus/alerts.yml", "packaging/grafana/rollcall.json"} {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("README.md of packaging names %s, which is not there", path)
+		}
+	}
+}
+
+// What is released of both programs is there: their modules, the files that packages have, and the builds that they are of.
+func TestReleasedFilesAreThere(t *testing.T) {
+	raw, err := os.ReadFile("packaging/.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var release struct {
+		Builds []struct {
+			ID, Dir, Main, Binary string
+		}
+		Archives, NFPMs []struct {
+			ID       string
+			IDs      []string
+			Contents []struct{ Src string }
+		}
+	}
+	if err := yaml.Unmarshal(raw, &release); err != nil {
+		t.Fatal(err)
+	}
+	top := filepath.Join("..", "..")
+	built := map[string]bool{}
+	for _, b := range release.Builds {
+		built[b.ID] = b.ID == b.Binary
+		if main, err := os.ReadFile(filepath.Join(top, b.Dir, b.Main, "main.go")); err != nil || !strings.Contains(string(main), "func main()") {
+			t.Errorf("build %s: no program in %s: %v", b.ID, filepath.Join(b.Dir, b.Main), err)
+		}
+	}
+	if len(built) != 2 || len(release.Archives) != 2 || len(release.NFPMs) != 2 {
+		t.Errorf("%d builds, %d archives, %d kinds of packages", len(built), len(release.Archives), len(release.NFPMs))
+	}
+	for _, p := range append(release.Archives, release.NFPMs...) {
+		if len(p.IDs) != 1 || !built[p.IDs[0]] || p.ID != p.IDs[0] {
+			t.Errorf("%s is of builds %v", p.ID, p.IDs)
+		}
+	}
+	packed := regexp.MustCompile(`(?m)^\s*- (?:src: )?(cmd/\S+|[A-Z]+(?:\.md)?)$`).FindAllStringSubmatch(string(raw), -1)
+	docker, err := os.ReadFile("packaging/docker/Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := regexp.MustCompile(`(?m)^COPY (?:\S+ )*?(cmd/\S+) (?:\S+ )*\S+$`).FindAllStringSubmatch(string(docker), -1)
+	if len(packed) < 10 || len(copied) != 2 {
+		t.Errorf("%d files are packed, %d copied", len(packed), len(copied))
+	}
+	for _, m := range append(packed, copied...) {
+		if found, err := filepath.Glob(filepath.Join(top, m[1])); err != nil || len(found) == 0 {
+			t.Errorf("%s is not there: %v", m[1], err)
 		}
 	}
 }
