@@ -199,6 +199,8 @@ func TestWrongSettings(t *testing.T) {
 		{"LOCATION", "s3://key:secret@bucket/x", "location: "},
 		{"NAMESPACE", "a b", "namespace: "},
 		{"BUCKETS", "0", "buckets: "},
+		{"HELD_ROWS", "0", "held-rows: "},
+		{"HELD_ROWS", "4294967296", "held-rows: "},
 		{"BUCKETS", "many", "ROLLCALL_LAKE_BUCKETS: "},
 	} {
 		env := lakeEnv(dir)

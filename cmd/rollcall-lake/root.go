@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"math"
 	"os"
 	"regexp"
 	"strconv"
@@ -32,7 +33,7 @@ type app struct {
 	settings            catalog.Settings
 	warehouse           string
 	namespace           string
-	buckets             int
+	buckets, heldRows   int
 	logLevel, logFormat string
 	json                bool
 }
@@ -83,6 +84,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.settings.Location, "location", "", "where the tables' files are: s3://BUCKET/PREFIX or file:///FOLDER")
 	f.StringVar(&a.namespace, "namespace", "rollcall", "of the tables; a dot between levels")
 	f.IntVar(&a.buckets, "buckets", 16, "of org_id, in tables that are made from now on")
+	f.IntVar(&a.heldRows, "held-rows", lake.HeldRows, "of a table that are held in memory while it is compared, in 40 bytes each; a larger one is compared in several passes")
 	f.StringVar(&a.settings.Endpoint, "endpoint", "", "of an S3-compatible server")
 	f.StringVar(&a.settings.Region, "region", "", "of the bucket")
 	f.BoolVar(&a.settings.PathStyle, "path-style", false, "address buckets in the path, as S3-compatible servers want it")
@@ -116,6 +118,9 @@ func (a *app) prepare(flags *pflag.FlagSet) error {
 	}
 	if a.buckets < 1 || a.buckets > 4096 {
 		errs = append(errs, &usageError{message: fmt.Sprintf("buckets: %d is not between 1 and 4096", a.buckets)})
+	}
+	if a.heldRows < 1 || a.heldRows > math.MaxUint32 {
+		errs = append(errs, &usageError{message: fmt.Sprintf("held-rows: %d is not between 1 and %d", a.heldRows, uint32(math.MaxUint32))})
 	}
 	return errors.Join(errs...)
 }
@@ -173,7 +178,8 @@ func (a *app) open(ctx context.Context, write bool) (l *lake.Lake, closed func()
 		}
 	}
 	return lake.New(c, lake.Options{
-		Namespace: a.namespace, Location: a.settings.Location, Buckets: a.buckets, Catalog: a.settings.Kind, Memory: memory.DefaultAllocator,
+		Namespace: a.namespace, Location: a.settings.Location, Buckets: a.buckets, Catalog: a.settings.Kind, HeldRows: a.heldRows,
+		Memory: memory.DefaultAllocator,
 		Hooks: lake.Hooks{Retry: func(table string, attempt int, err error) {
 			e := a.log.Info().Str("table", table).Int("attempt", attempt)
 			if err != nil {

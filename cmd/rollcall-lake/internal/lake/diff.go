@@ -13,9 +13,9 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// heldRows is how many of a table's rows are held in memory at a time, in 40 bytes each. A larger table is compared in several passes, each over the rows whose
-// hashes are its own.
-const heldRows = 8 << 20
+// HeldRows is how many of a table's rows are held in memory at a time where nothing else is said. A larger table is compared in several passes, each over the rows
+// whose hashes are its own, so twice the rows take four times as long from there on.
+const HeldRows = 8 << 20
 
 // change is what makes a table's rows those of a version.
 type change struct {

@@ -47,7 +47,7 @@ type Options struct {
 	Location  string // s3://… or file:///…, under which tables are made
 	Buckets   int    // of org_id, in tables made from now on
 	Catalog   string // rest or sql
-	HeldRows  int    // of a table that are held in memory while it is compared, in 40 bytes each; 0: 8 Mi
+	HeldRows  int    // of a table that are held in memory while it is compared, in 40 bytes each, below 2^32; 0: the constant HeldRows
 
 	Memory memory.Allocator
 	Hooks  Hooks
@@ -76,7 +76,7 @@ func New(c Catalog, o Options) *Lake {
 		o.Memory = memory.DefaultAllocator
 	}
 	if o.HeldRows == 0 {
-		o.HeldRows = heldRows
+		o.HeldRows = HeldRows
 	}
 	return &Lake{catalog: c, namespace: strings.Split(o.Namespace, "."), opts: o}
 }
