@@ -24,9 +24,10 @@ type Inputs struct {
 	BudgetHours float64 // of a night, for models
 
 	SyncCPU        float64 // seconds a user, of a night with 1 % changed
-	PublishCPU     float64 // seconds a user, to compare all tables with the lake
+	PublishCPU     float64 // seconds a user, to compare all tables with the lake, in one pass
 	PublishMemory  float64 // bytes that the publisher has by itself
-	PublishUser    float64 // and a user, while a table is compared
+	HeldRow        float64 // and a row of the table that is compared
+	Rows           float64 // a user, of the table with the most
 	RunMemory      float64 // bytes that a run has by itself
 	RunUserMemory  float64 // and a user
 	VersionBytes   float64 // a user, of a version in a warehouse
@@ -56,9 +57,10 @@ var Measured = Inputs{
 	BudgetHours: 4,                // model_budget
 
 	SyncCPU:        33.0 / 200_000,                       // make bench USERS=200000, "1 % changed"
-	PublishCPU:     (4.48 + 0.70) / 100_000,              // time rollcall-lake night publish, the second night, nothing changed
-	PublishMemory:  537_108*1024 - 100_000*1650,          // the same, its peak, less its users' part
-	PublishUser:    1650,                                 // the difference of that peak and the one with 400,000 users without models (1,020,416 KB), a user
+	PublishCPU:     (39.72 + 2.61) / 1_000_000,           // time rollcall-lake publish, 10,000 of 1,000,000 users changed
+	PublishMemory:  357_540*1024 - 1_010_000*40,          // the same, its peak, less what is held of the largest table compared, users_history
+	HeldRow:        40,                                   // unsafe.Sizeof a row that is held, and of its links
+	Rows:           4_497_050.0 / 1_000_000,              // the same, user_model_dimensions; where anybody's models change, it is compared too
 	RunMemory:      57.8 * 1024 * 1000,                   // time rollcall sync --sandbox, unchanged, 5,000 users, less their part
 	RunUserMemory:  (905 - 73.5) * 1024 * 1000 / 195_000, // make bench, "1 % changed", and that one
 	VersionBytes:   (47_168_785 + 161_492_992) / 100_000, // du -sb current/parquet current/users.duckdb, 100,000 users with full items
@@ -84,6 +86,8 @@ type Scale struct {
 	Users float64
 	Slots int     // organizations at once, over all workers
 	Hours float64 // that a night may take
+
+	Publisher float64 // bytes of memory of the machine that publishes; --held-rows makes use of them
 }
 
 // Forecast is a night of a scale.
@@ -101,6 +105,7 @@ type Forecast struct {
 	BackfillLast  float64 // until the largest has
 	Stale         int     // organizations whose models get older than they should, for ever
 
+	Passes        float64 // over the largest table, while it is compared
 	PublishHours  float64 // of one core
 	PublishMemory float64
 	Commits       int
@@ -173,13 +178,20 @@ func Simulate(in Inputs, s Scale) Forecast {
 
 // lake foretells what becomes of a night that is in.
 func (in Inputs) lake(s Scale, f *Forecast, cpu float64) {
-	f.PublishHours, f.PublishMemory = s.Users*in.PublishCPU/3600, in.PublishMemory+s.Users*in.PublishUser
+	f.Passes = math.Floor(s.Users/in.onePass(s)) + 1
+	f.PublishHours = s.Users * in.PublishCPU * f.Passes / 3600 // at most: smaller tables take fewer
+	f.PublishMemory = in.PublishMemory + min(s.Users, in.onePass(s))*in.Rows*in.HeldRow
 	f.NightBytes = s.Users * in.Changed * (in.ChangedBytes*userTables + in.LakeBytes)
 	f.Lake = s.Users*in.LakeBytes + in.KeepLake*f.NightBytes
 	f.Warehouses = s.Users * (in.VersionBytes*in.KeepVersions + in.JournalBytes*in.KeepJournal)
 	fetching := max(cpu, f.Memory/in.CoreMemory*s.Hours) // core hours a night: a run that waits for its rate holds its memory
 	publishing := f.PublishHours * max(1, f.PublishMemory/in.CoreMemory)
 	f.Dollars = (f.Lake+f.Warehouses)/1e9*in.StoragePrice + 30*(fetching+publishing)*in.CPUPrice
+}
+
+// onePass is how many users' rows the publisher holds at a time.
+func (in Inputs) onePass(s Scale) float64 {
+	return (s.Publisher - in.PublishMemory) / in.HeldRow / in.Rows
 }
 
 // makespan is when the last job ends, with so many slots that each take the next job of the queue when they are free.
@@ -220,16 +232,26 @@ type Limit struct {
 }
 
 // Limits are what breaks first, in order, for organizations as many as the scale has: the smallest number of users at which each limit is passed.
-func Limits(in Inputs, s Scale, publisherMemory float64) []Limit {
+func Limits(in Inputs, s Scale) []Limit {
 	perHour := in.RPM * in.UsedRate * 60
 	largest := slices.Max(sizes(s.Orgs, 1)) // its share
 	limits := []Limit{
 		{"the largest organization's models get older than 30 days (its model budget)", in.BudgetHours * perHour * in.ModelDays / largest},
 		{"the largest organization's sweep takes longer than the night (its rate limit)", s.Hours * perHour / in.ListPerUser / largest},
 		{"the mean organization's sweep takes longer than the night (its rate limit)", s.Hours * perHour / in.ListPerUser * float64(s.Orgs)},
-		{"the publisher's memory (one process compares whole tables)", (publisherMemory - in.PublishMemory) / in.PublishUser},
-		{"the publisher's time is longer than the night (one process, one core)", s.Hours * 3600 / in.PublishCPU},
+		{"the publisher's memory holds no longer all rows of a table: it is read twice", in.onePass(s)},
+		{"the publisher's time is longer than the night (one process, one core)", in.publisherTime(s)},
 	}
 	slices.SortFunc(limits, func(a, b Limit) int { return cmp.Compare(a.Users, b.Users) })
 	return limits
+}
+
+// publisherTime is the number of users with which publishing takes longer than the night, passes and all.
+func (in Inputs) publisherTime(s Scale) float64 {
+	for passes := 1.0; ; passes++ {
+		most := s.Hours * 3600 / in.PublishCPU / passes
+		if most < in.onePass(s)*passes {
+			return max(most, in.onePass(s)*(passes-1))
+		}
+	}
 }
