@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -37,6 +38,13 @@ func modelCall(i int) extract.Call {
 
 var clock = time.Date(2025, 3, 1, 2, 0, 0, 123456000, time.UTC)
 
+// stamped is the body with a number in it, so that no other is the same.
+func stamped(body []byte, n int) []byte {
+	body = bytes.Clone(body)
+	copy(body, fmt.Sprintf(`{"n":"%08d`, n))
+	return body
+}
+
 // recordModels begins a run in dir and has writers record n answers of about size bytes.
 func recordModels(tb testing.TB, dir string, writers, n, size int) (raw int64) {
 	tb.Helper()
@@ -56,7 +64,7 @@ func recordModels(tb testing.TB, dir string, writers, n, size int) (raw int64) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := w; i < n; i += writers {
-				a := extract.Answer{Status: 200, ContentType: "application/json", Body: bodies[i%len(bodies)], At: clock}
+				a := extract.Answer{Status: 200, ContentType: "application/json", Body: stamped(bodies[i%len(bodies)], i), At: clock}
 				if err := j.Record(context.Background(), modelCall(i), a, true); err != nil {
 					tb.Error(err)
 					return
@@ -81,16 +89,23 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-// BenchmarkRecordPages records pages of the user list of 1.3 MB, as one sweep does: each is durable before the next is asked for.
+// BenchmarkRecordPages records pages of the user list of 1.3 MB, as one sweep does: each is durable before the next is asked for. They are new, as
+// in the sweep's first walk, or have come before.
 func BenchmarkRecordPages(b *testing.B) {
+	b.Run("new", func(b *testing.B) { recordPages(b, stamped) })
+	b.Run("again", func(b *testing.B) { recordPages(b, func(body []byte, _ int) []byte { return body }) })
+}
+
+func recordPages(b *testing.B, page func([]byte, int) []byte) {
 	dir := filepath.Join(b.TempDir(), "run")
 	j, err := Create(dir, Header{Run: "run", Started: clock})
 	must(err)
-	a := extract.Answer{Status: 200, ContentType: "application/json", Body: modelBody(rand.New(rand.NewPCG(1, 2)), 1_300_000), At: clock}
-	b.SetBytes(int64(len(a.Body)))
+	body := modelBody(rand.New(rand.NewPCG(1, 2)), 1_300_000)
+	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		c := extract.Call{Org: "acme", Kind: extract.KindList, Method: "GET", Path: fmt.Sprintf("/v1/acme/user/?limit=1000&offset=%d", i*1000)}
+		a := extract.Answer{Status: 200, ContentType: "application/json", Body: page(body, i), At: clock}
 		if err := j.Record(b.Context(), c, a, true); err != nil {
 			b.Fatal(err)
 		}

@@ -12,7 +12,9 @@ const (
 	headerSize = 48
 	// skippable opens a zstd frame that decoders pass over; 8 bytes of it, magic and length, come before its content.
 	skippable = 0x184D2A57
-	version   = 1
+	// version is what is written. Segments of firstVersion, in which every answer has its body, are read, ended and rewritten as such.
+	version      = 2
+	firstVersion = 1
 	// maxBlockEntries bounds how much shares one fsync, with maxBatch.
 	maxBlockEntries = 64
 )
@@ -30,6 +32,7 @@ const (
 
 // blockHeader is the skippable frame before each payload; the package comment has the bytes.
 type blockHeader struct {
+	Version byte // the segment's
 	Type    blockType
 	Codec   byte
 	Entries uint16
@@ -47,7 +50,7 @@ func (h blockHeader) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, skippable)
 	dst = binary.LittleEndian.AppendUint32(dst, headerSize-8)
 	dst = append(dst, blockMagic[:]...)
-	dst = append(dst, version, byte(h.Type), h.Codec)
+	dst = append(dst, h.Version, byte(h.Type), h.Codec)
 	dst = binary.LittleEndian.AppendUint16(dst, h.Entries)
 	dst = binary.LittleEndian.AppendUint64(dst, h.Segment)
 	dst = binary.LittleEndian.AppendUint32(dst, h.Number)
@@ -79,10 +82,11 @@ func decodeHeader(b []byte) (blockHeader, error) {
 		binary.LittleEndian.Uint32(b[44:]) != crc32.Checksum(b[:44], castagnoli) {
 		return blockHeader{}, errHeader
 	}
-	if b[11] != version {
-		return blockHeader{}, fmt.Errorf("journal version %d; this program reads version %d", b[11], version)
+	if b[11] < firstVersion || b[11] > version {
+		return blockHeader{}, fmt.Errorf("journal version %d; this program reads versions %d to %d", b[11], firstVersion, version)
 	}
 	h := blockHeader{
+		Version: b[11],
 		Type:    blockType(b[12]),
 		Codec:   b[13],
 		Entries: binary.LittleEndian.Uint16(b[14:]),
@@ -109,6 +113,19 @@ func (h blockHeader) size() int64 { return headerSize + int64(h.Payload) }
 // decodePayload returns the decoded bytes of the block, in dst if that has the room. The payload is the h.Payload bytes after the header, c
 // the codec of the segment's entries; the other blocks are always plain.
 func (h blockHeader) decodePayload(c codec, dst, payload []byte) ([]byte, error) {
+	c, err := h.check(c, payload)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.decode(dst, h, payload)
+	if err != nil {
+		return nil, fmt.Errorf("decode the payload: %w", err)
+	}
+	return raw, nil
+}
+
+// check compares the payload's checksum and returns the codec to decode it with.
+func (h blockHeader) check(c codec, payload []byte) (codec, error) {
 	if crc32.Checksum(payload, castagnoli) != h.Sum {
 		return nil, errPayload
 	}
@@ -118,14 +135,10 @@ func (h blockHeader) decodePayload(c codec, dst, payload []byte) ([]byte, error)
 	if h.Codec != c.id() {
 		return nil, fmt.Errorf("the payload is of codec %d, and should be of codec %d", h.Codec, c.id())
 	}
-	raw, err := c.decode(dst, h, payload)
-	if err != nil {
-		return nil, fmt.Errorf("decode the payload: %w", err)
-	}
-	return raw, nil
+	return c, nil
 }
 
-// appendBlock appends to dst a whole block that holds raw, with h's Type, Entries, Segment and Number.
+// appendBlock appends to dst a whole block that holds raw, with h's Version, Type, Entries, Segment and Number.
 func appendBlock(dst []byte, c codec, h blockHeader, raw []byte) ([]byte, error) {
 	if len(raw) > maxRaw || uint64(h.Number) == math.MaxUint32 {
 		return dst, errTooLarge

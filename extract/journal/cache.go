@@ -71,6 +71,11 @@ func readSpot(dir string, s spot, c codec) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", errRead, err)
 	}
 	defer f.Close()
+	return readEntries(f, s, c)
+}
+
+// readEntries reads and decodes the block of entries at s of an open segment file.
+func readEntries(f *os.File, s spot, c codec) ([]byte, error) {
 	h, raw, err := readBlock(f, c, s.off)
 	if err != nil {
 		return nil, err

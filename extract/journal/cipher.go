@@ -53,7 +53,8 @@ func (c cipherCodec) encode(dst []byte, h blockHeader, raw []byte) ([]byte, erro
 
 var errCipher = errors.New("the block does not open with its segment's key")
 
-func (c cipherCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, error) {
+// open returns the zstd frame in the payload.
+func (c cipherCodec) open(h blockHeader, payload []byte) ([]byte, error) {
 	if len(payload) < cipherBody+c.aead.Overhead() || binary.LittleEndian.Uint32(payload) != cipherFrame ||
 		uint64(binary.LittleEndian.Uint32(payload[4:])) != uint64(len(payload)-8) {
 		return nil, errCipher
@@ -63,7 +64,23 @@ func (c cipherCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, 
 	if err != nil {
 		return nil, errCipher
 	}
+	return frame, nil
+}
+
+func (c cipherCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, error) {
+	frame, err := c.open(h, payload)
+	if err != nil {
+		return nil, err
+	}
 	return zstdCodec{}.decode(dst, h, frame)
+}
+
+func (c cipherCodec) prefix(dst []byte, h blockHeader, payload []byte) ([]byte, error) {
+	frame, err := c.open(h, payload)
+	if err != nil {
+		return nil, err
+	}
+	return zstdCodec{}.prefix(dst, h, frame)
 }
 
 // associated is what an encrypted payload is bound to beside its key: the block's place in the segment, its kind and its size.
@@ -80,6 +97,8 @@ func (shutCodec) id() byte { return codecCipher }
 func (shutCodec) encode([]byte, blockHeader, []byte) ([]byte, error) { return nil, errNoIdentity }
 
 func (shutCodec) decode(dst []byte, _ blockHeader, _ []byte) ([]byte, error) { return dst[:0], nil }
+
+func (shutCodec) prefix(dst []byte, _ blockHeader, _ []byte) ([]byte, error) { return dst[:0], nil }
 
 // newSegmentKey draws the key of a new segment, and returns it as its codec and as the age file that its preamble has of it. Without
 // recipients it is the plain codec and nil.

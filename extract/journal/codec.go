@@ -1,7 +1,10 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/valyala/gozstd"
@@ -19,7 +22,12 @@ type codec interface {
 	encode(dst []byte, h blockHeader, raw []byte) ([]byte, error)
 	// decode returns the payload's h.Raw decoded bytes, in dst if that has the room. The payload is left as it is.
 	decode(dst []byte, h blockHeader, payload []byte) ([]byte, error)
+	// prefix returns the first prefixSize of the payload's decoded bytes, of which there are more, in dst if that has the room.
+	prefix(dst []byte, h blockHeader, payload []byte) ([]byte, error)
 }
+
+// prefixSize is how much is decoded of a block of which only the head is wanted, in bytes: a look-up that names a hundred ids has its place.
+const prefixSize = 16 << 10
 
 const codecZstd = 0
 
@@ -39,13 +47,8 @@ var errFrame = errors.New("the zstd frame is not of the size its header says")
 
 func (zstdCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, error) {
 	size := int(h.Raw)
-	// The frame must agree with the header before either is believed with an allocation; one of under 256 bytes need not say its size.
-	var f zstd.Header
-	if err := f.Decode(payload); err != nil {
+	if err := checkFrame(payload, size); err != nil {
 		return nil, err
-	}
-	if f.Skippable || f.HasFCS && f.FrameContentSize != uint64(size) || !f.HasFCS && size >= 256 {
-		return nil, errFrame
 	}
 	limit := max(size, 1) // to the library 0 is no limit
 	if cap(dst) < limit {
@@ -59,4 +62,42 @@ func (zstdCodec) decode(dst []byte, h blockHeader, payload []byte) ([]byte, erro
 		return nil, errFrame
 	}
 	return raw, nil
+}
+
+// checkFrame says whether the frame agrees with the header, before either is believed with an allocation; one of under 256 bytes need not say
+// its size.
+func checkFrame(payload []byte, size int) error {
+	var f zstd.Header
+	if err := f.Decode(payload); err != nil {
+		return err
+	}
+	if f.Skippable || f.HasFCS && f.FrameContentSize != uint64(size) || !f.HasFCS && size >= 256 {
+		return errFrame
+	}
+	return nil
+}
+
+// streams are decoders for prefixes. The library in Go stops where it is told to, without a buffer outside of Go to give back; a frame whose
+// window is larger than zstdLevel ever makes one is not worth the memory.
+var streams = sync.Pool{New: func() any {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
+	if err != nil {
+		panic(err) // these options are good
+	}
+	return d
+}}
+
+func (zstdCodec) prefix(dst []byte, h blockHeader, payload []byte) ([]byte, error) {
+	if err := checkFrame(payload, int(h.Raw)); err != nil {
+		return nil, err
+	}
+	d := streams.Get().(*zstd.Decoder)
+	defer streams.Put(d)
+	if err := d.Reset(bytes.NewReader(payload)); err != nil {
+		return nil, err
+	}
+	dst = grow(dst, prefixSize)
+	_, err := io.ReadFull(d, dst)
+	_ = d.Reset(nil) // the payload is not the pool's to hold
+	return dst, err
 }

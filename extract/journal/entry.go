@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type head struct {
 	Usable      bool         `json:"usable,omitempty"`
 	Request     int          `json:"request"`
 	Body        int          `json:"body"`
+	// Same is where the body is; nil: it is here.
+	Same *bodyAt `json:"same,omitempty"`
 }
 
 // maxHead is the most that an entry's head may take, in bytes: a look-up's query names a hundred ids.
@@ -96,6 +99,7 @@ func headOf(e Entry) (head, error) {
 type frame struct {
 	line          []byte
 	request, body []byte
+	sum           bodySum // of an answer's body that others may share; zero for any other
 }
 
 // frameOf encodes e; the frame shares e's bodies.
@@ -119,6 +123,17 @@ func frameOf(e Entry) (frame, error) {
 
 // size is the frame's length in a block, in bytes.
 func (f frame) size() int { return len(f.line) + len(f.request) + len(f.body) + 1 }
+
+// begins says whether b begins with the frame.
+func (f frame) begins(b []byte) bool {
+	for _, part := range [][]byte{f.line, f.request, f.body, []byte("\n")} {
+		if !bytes.HasPrefix(b, part) {
+			return false
+		}
+		b = b[len(part):]
+	}
+	return true
+}
 
 func (f frame) append(dst []byte) []byte {
 	dst = append(dst, f.line...)

@@ -20,6 +20,7 @@ type folder struct {
 	sealPending bool
 	encrypted   bool // its first segment or its last
 	keys        keyring
+	heads       bool     // walks are for heads
 	temps       []string // what a crash left, of no more use
 	strangers   []string // not ours
 }
@@ -152,6 +153,7 @@ func (f folder) walk(ctx context.Context, i int, fn func(*block) error) (walked,
 		limit:   -1,
 		mayTear: last && f.seal == nil,
 		verify:  true,
+		heads:   f.heads,
 		keys:    f.keys,
 	}.run(ctx, fn)
 	if err != nil {

@@ -34,7 +34,8 @@ func TestForgedBlocks(t *testing.T) {
 		want string
 	}{
 		{name: "good", h: blockHeader{Type: entriesBlock, Entries: 1}, raw: good},
-		{"later version", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[11] = 2; return resum(b) }, "journal version 2"},
+		{"later version", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[11] = 3; return resum(b) }, "journal version 3; this program reads versions 1 to 2"},
+		{"a block of the version before", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[11] = 1; return resum(b) }, errForeign.Error()},
 		{"unknown codec", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[13] = 9; return resum(b) }, "codec 9"},
 		{"unknown type", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte { b[12] = 9; return resum(b) }, errBlockType.Error()},
 		{"declared too large", blockHeader{Type: entriesBlock, Entries: 1}, good, func(b []byte) []byte {
@@ -83,6 +84,7 @@ func TestForgedBlocks(t *testing.T) {
 				tt.raw, err = jsonLine(trailer{Blocks: w.blocks, Entries: w.entries, Size: w.size, SHA256: hexSum(w.sum)})
 				must(err)
 			}
+			tt.h.Version = version
 			if tt.h.Segment == 0 {
 				tt.h.Segment = w.id
 			}
@@ -135,7 +137,7 @@ func TestForgedNames(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	b, err := appendBlock(nil, zstdCodec{}, blockHeader{Type: preambleBlock}, []byte(`{"run":1}`))
+	b, err := appendBlock(nil, zstdCodec{}, blockHeader{Version: version, Type: preambleBlock}, []byte(`{"run":1}`))
 	must(err)
 	writeFile(t, filepath.Join(dir, "00002.rcj"), b)
 	wantDamage(t, Check(t.Context(), dir), "00002.rcj", "a preamble of another shape")

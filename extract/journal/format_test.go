@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +15,12 @@ import (
 	"github.com/rollcall-data/rollcall/extract"
 )
 
-const fixture = "testdata/20250301T020000Z"
+const (
+	fixture       = "testdata/20250301T020000Z"
+	fixtureShared = "testdata/20250302T020000Z"
+)
+
+var fixtureFiles = []string{fixture + "/00001.rcj", fixture + "/00002.rcj", fixtureShared + "/00001.rcj", fixtureShared + "/00002.rcj"}
 
 // The fixture was written from the package comment by another program (testdata/fixture.py): what it says is what is read.
 func TestFormat(t *testing.T) {
@@ -65,43 +72,90 @@ func TestFormat(t *testing.T) {
 	}
 }
 
+// The second fixture, of the version that is written now, has bodies that are kept once.
+func TestFormatShared(t *testing.T) {
+	if err := Check(t.Context(), fixtureShared); err != nil {
+		t.Fatal(err)
+	}
+	j, r, err := OpenReadOnly(t.Context(), fixtureShared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Report{Sealed: true, Segments: 2, Answers: 8}, r); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	entries := entriesOf(t, j)
+	page := string(entries[1].Answer.Body)
+	if !strings.HasPrefix(page, `[{"user_id":"u0","email":"u0@example.com"}`) || len(page) != 1741 {
+		t.Errorf("a page of %d bytes: %.60s", len(page), page)
+	}
+	mirrored := []byte(page)
+	slices.Reverse(mirrored)
+	if diff := cmp.Diff([]string{"begun1", page, "[]", page, "[]", page, string(mirrored), string(mirrored), page, page}, bodies(entries)); diff != "" {
+		t.Errorf("bodies (-want +got):\n%s", diff)
+	}
+	if e := entries[5]; e.Call.Kind != extract.KindSQL || string(e.Call.Body) != `{"sql":"SELECT 1"}` || e.Usable ||
+		!e.Answer.At.Equal(time.Date(2025, 3, 2, 2, 0, 5, 0, time.UTC)) {
+		t.Errorf("an answer whose body is elsewhere: %+v", e)
+	}
+	wantRecorded(t, j, entries[1].Call, page, page, page, page)
+	wantRecorded(t, j, entries[2].Call, "[]", "[]")
+	wantRecorded(t, j, entries[5].Call)
+	wantRecorded(t, j, entries[7].Call, string(mirrored))
+	if j.Err() != nil {
+		t.Error(j.Err())
+	}
+	// Rewritten without a change it is left alone: this package would have referred to the same places.
+	dir := filepath.Join(t.TempDir(), filepath.Base(fixtureShared))
+	copyDir(t, fixtureShared, dir)
+	rewritten, err := rewrite(t.Context(), quickDisk{}, dir, func(e Entry) (Entry, bool, error) { return e, true, nil })
+	if err != nil || len(rewritten.Files) != 0 {
+		t.Errorf("%+v, %v", rewritten, err)
+	}
+}
+
 // What this package writes is spelled as the fixture is: rewriting the entries one by one gives their very bytes.
 func TestSpelling(t *testing.T) {
-	for _, name := range []string{"00001.rcj", "00002.rcj"} {
-		_, err := walk{path: filepath.Join(fixture, name), limit: -1, verify: true}.run(t.Context(), func(b *block) error {
+	for _, path := range fixtureFiles {
+		_, err := walk{path: path, limit: -1, verify: true}.run(t.Context(), func(b *block) error {
 			var again []byte
-			err := b.entries(func(_ int, e Entry) error {
+			err := b.entries(func(it item) error {
+				e, err := b.whole(it)
+				must(err)
 				f, err := frameOf(e)
+				if it.same != nil {
+					f = f.refer(*it.same)
+				}
 				again = f.append(again)
 				return err
 			})
 			if diff := cmp.Diff(string(b.raw), string(again)); diff != "" {
-				t.Errorf("%s, byte %d (-want +got):\n%s", name, b.off, diff)
+				t.Errorf("%s, byte %d (-want +got):\n%s", path, b.off, diff)
 			}
 			return err
 		})
 		if err != nil {
 			t.Error(err)
 		}
-		old, err := readPreamble(filepath.Join(fixture, name))
+		old, err := readPreamble(path)
 		must(err)
-		f, err := os.Open(filepath.Join(fixture, name))
+		f, err := os.Open(path)
 		must(err)
 		h, raw, err := readBlock(f, zstdCodec{}, 0)
 		must(err)
 		must(f.Close())
 		line, err := jsonLine(old)
 		if err != nil || !bytes.Equal(line, raw) {
-			t.Errorf("%s: the preamble is spelled\n%s, not\n%s", name, line, raw)
+			t.Errorf("%s: the preamble is spelled\n%s, not\n%s", path, line, raw)
 		}
-		b, err := appendBlock(nil, zstdCodec{}, blockHeader{Type: h.Type, Segment: h.Segment}, raw)
+		b, err := appendBlock(nil, zstdCodec{}, blockHeader{Version: h.Version, Type: h.Type, Segment: h.Segment}, raw)
 		must(err)
 		// Another encoder may compress otherwise; the rest of the header is the same.
 		h2, err := decodeHeader(b)
 		must(err)
 		h2.Payload, h2.Sum = h.Payload, h.Sum
 		if diff := cmp.Diff(h, h2); diff != "" {
-			t.Errorf("%s: header (-want +got):\n%s", name, diff)
+			t.Errorf("%s: header (-want +got):\n%s", path, diff)
 		}
 	}
 	s, err := readSeal(filepath.Join(fixture, "seal.json"))

@@ -13,8 +13,8 @@ import (
 
 // fixtureBlocks calls fn with the header and the payload of each block of the fixture.
 func fixtureBlocks(f *testing.F, fn func(h blockHeader, payload []byte)) {
-	for _, name := range []string{"00001.rcj", "00002.rcj"} {
-		b := readFile(f, filepath.Join(fixture, name))
+	for _, path := range fixtureFiles {
+		b := readFile(f, path)
 		for len(b) > 0 {
 			h, err := decodeHeader(b)
 			must(err)
@@ -35,7 +35,7 @@ func FuzzBlock(f *testing.F) {
 	})
 	f.Fuzz(func(t *testing.T, kind, codec byte, entries uint16, raw uint32, payload []byte) {
 		b := blockHeader{
-			Type: blockType(kind), Codec: codec, Entries: entries, Payload: uint32(len(payload)), Raw: raw,
+			Version: version, Type: blockType(kind), Codec: codec, Entries: entries, Payload: uint32(len(payload)), Raw: raw,
 			Sum: crc32.Checksum(payload, castagnoli),
 		}.append(nil)
 		h, err := decodeHeader(b)
@@ -52,9 +52,13 @@ func FuzzBlock(f *testing.F) {
 		if len(got) != int(h.Raw) || cap(got) > int(h.Raw) {
 			t.Fatalf("%d bytes, room for %d; the header declares %d", len(got), cap(got), h.Raw)
 		}
-		blk := &block{header: h, raw: got, decoder: newDecoder()}
+		blk := &block{header: h, raw: got, walk: &blocks{decoder: newDecoder()}}
 		var again []byte
-		if err := blk.entries(func(_ int, e Entry) error {
+		if err := blk.entries(func(it item) error {
+			e, err := blk.whole(it)
+			if err != nil {
+				t.Fatalf("a reference was taken that leads nowhere: %v", err)
+			}
 			f, err := frameOf(e)
 			if err != nil {
 				t.Fatalf("an entry was decoded that cannot be encoded: %v", err)
@@ -64,8 +68,8 @@ func FuzzBlock(f *testing.F) {
 		}); err != nil {
 			return
 		}
-		blk.raw = again
-		if err := blk.entries(func(int, Entry) error { return nil }); err != nil {
+		blk.raw, blk.walk = again, &blocks{decoder: newDecoder()}
+		if err := blk.entries(func(item) error { return nil }); err != nil {
 			t.Fatalf("what was encoded cannot be decoded: %v", err)
 		}
 	})
@@ -80,6 +84,7 @@ func FuzzHead(f *testing.F) {
 	})
 	f.Add([]byte(`{"type":"answer","at":"2025-03-01T02:00:00.123456789+01:00","request":007,"body":-1}`))
 	f.Add([]byte(`{"type":"note","name":"\u00fc","request":0,"body":999999999999999999999}`))
+	f.Add([]byte(`{"type":"answer","request":0,"body":1024,"same":{"block":4294967296,"entry":-1}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		fast, ok := newDecoder().plainHead(line)
 		if !ok {
@@ -97,8 +102,8 @@ func FuzzHead(f *testing.F) {
 
 // FuzzSegment opens a folder whose only segment holds anything: no panic, and an error that is damage.
 func FuzzSegment(f *testing.F) {
-	for _, name := range []string{"00001.rcj", "00002.rcj"} {
-		b := readFile(f, filepath.Join(fixture, name))
+	for _, path := range fixtureFiles {
+		b := readFile(f, path)
 		f.Add(b, 0)
 		f.Add(b[:len(b)-1], 0)
 		f.Add(b, 300)
@@ -111,6 +116,11 @@ func FuzzSegment(f *testing.F) {
 		dir := filepath.Join(t.TempDir(), testRun)
 		must(os.Mkdir(dir, 0o700))
 		writeFile(t, filepath.Join(dir, "00001.rcj"), b)
+		if p, err := readPreamble(filepath.Join(dir, "00001.rcj")); err == nil && p.Run == filepath.Base(fixtureShared) {
+			old := dir
+			dir = filepath.Join(filepath.Dir(dir), p.Run)
+			must(os.Rename(old, dir))
+		}
 		j, _, err := OpenReadOnly(t.Context(), dir)
 		if err != nil {
 			var damage *DamageError

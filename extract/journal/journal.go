@@ -29,6 +29,7 @@ type Journal struct {
 	failed error // the first failure; nothing is acknowledged after it
 
 	disk    disk
+	known   *known       // what the last segment has already
 	writing *segment     // the last segment, nil if read-only; the committer's alone until it has stopped
 	durable atomic.Int64 // bytes of it that are fsynced
 	queue   chan *pending
@@ -43,7 +44,8 @@ type extent struct {
 	name  string
 	id    uint64
 	codec codec
-	end   int64 // of its whole blocks; of the segment being written, see Journal.durable
+	first uint32 // position of its block 1 among the run's blocks of entries
+	end   int64  // of its whole blocks; of the segment being written, see Journal.durable
 }
 
 // Report says what was found when a run's journal was opened.

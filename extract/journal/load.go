@@ -21,14 +21,19 @@ type loader struct {
 }
 
 // load reads and verifies every segment of f.
+//
+// Of a large answer only the head is decoded: its bytes are compared with their checksums now, and decoded when they are handed out, where
+// what is no answer ends the journal.
 func load(ctx context.Context, f folder) (*loader, error) {
+	f.heads = true
 	l := &loader{folder: f, sweeps: newIndex(), others: newIndex(), notes: make(map[string]json.RawMessage)}
 	for i := range f.segments {
+		first := uint32(len(l.spots))
 		w, err := f.walk(ctx, i, func(b *block) error { return l.block(i, b) })
 		if err != nil {
 			return nil, err
 		}
-		l.segments = append(l.segments, extent{name: w.name, id: w.id, codec: w.codec, end: w.size})
+		l.segments = append(l.segments, extent{name: w.name, id: w.id, codec: w.codec, first: first, end: w.size})
 		l.last = w
 	}
 	return l, nil
@@ -38,17 +43,17 @@ func load(ctx context.Context, f folder) (*loader, error) {
 func (l *loader) block(i int, b *block) error {
 	n := uint32(len(l.spots))
 	l.spots = append(l.spots, spot{off: b.off, segment: uint32(i), raw: b.header.Raw})
-	return b.entries(func(off int, e Entry) error {
+	return b.entries(func(e item) error {
 		switch {
 		case e.Note != "":
 			l.notes[e.Note] = bytes.Clone(e.Value)
 		case !e.Usable:
 		case !inSweep(e.Call.Kind):
-			l.others.add(keyOf(e.Call.ID()), n, uint32(off))
+			l.others.add(keyOf(e.Call.ID()), n, uint32(e.off))
 		case i+1 < l.folder.sweepsFrom:
 			l.setAside++
 		default:
-			l.sweeps.add(keyOf(e.Call.ID()), n, uint32(off))
+			l.sweeps.add(keyOf(e.Call.ID()), n, uint32(e.off))
 			if l.oldest.IsZero() || e.Answer.At.Before(l.oldest) {
 				l.oldest = e.Answer.At
 			}

@@ -70,6 +70,7 @@ func (j *Journal) record(ctx context.Context, e Entry) error {
 	if err != nil {
 		return err
 	}
+	f.sum = j.known.sum(e.Answer.Body)
 	p := &pending{frame: f, done: make(chan error, 1)}
 	select {
 	case j.queue <- p:
@@ -83,7 +84,7 @@ func (j *Journal) record(ctx context.Context, e Entry) error {
 
 // start lets s, segment number n, be written by a committer.
 func (j *Journal) start(d disk, s *segment, n int) {
-	j.disk, j.writing = d, s
+	j.disk, j.writing, j.known = d, s, newKnown()
 	j.segments = append(j.segments, extent{name: segmentName(n), id: s.id, codec: s.codec})
 	j.durable.Store(s.size)
 	j.queue, j.stop, j.stopped = make(chan *pending), make(chan struct{}), make(chan struct{})
@@ -98,7 +99,7 @@ func (j *Journal) commitAll() {
 	for {
 		select {
 		case p := <-j.queue:
-			batch = j.gather(append(batch[:0], p))
+			batch = j.gather(batch[:0], p)
 		case <-j.stop:
 			return
 		}
@@ -117,19 +118,26 @@ func (j *Journal) commitAll() {
 	}
 }
 
-// gather adds to batch whoever is waiting by now. Nobody is waited for: those who come during the fsync are the next batch.
-func (j *Journal) gather(batch []*pending) []*pending {
-	size := batch[0].frame.size()
-	for len(batch) < maxBlockEntries && size < maxBatch {
+// gather adds to batch p and whoever is waiting by now, each with its body or with a reference to where that is already. Nobody is waited for:
+// those who come during the fsync are the next batch.
+func (j *Journal) gather(batch []*pending, p *pending) []*pending {
+	for size := 0; ; {
+		f, shared := j.known.refer(p.frame)
+		if !shared {
+			// Should the block not come to the disk, nothing comes after it.
+			j.known.add(f, bodyAt{Block: j.writing.blocks, Entry: len(batch)})
+		}
+		p.frame = f
+		batch = append(batch, p)
+		if size += f.size(); len(batch) == maxBlockEntries || size >= maxBatch {
+			return batch
+		}
 		select {
-		case p := <-j.queue:
-			batch = append(batch, p)
-			size += p.frame.size()
+		case p = <-j.queue:
 		default:
 			return batch
 		}
 	}
-	return batch
 }
 
 // commit writes and fsyncs one block. After a failure it writes nothing more.
@@ -165,7 +173,7 @@ func (j *Journal) Close() error {
 // and can be resumed, or it is sealed after all where only the last rename failed; the next process sees which.
 func (j *Journal) Seal() error {
 	err := j.end(func() error {
-		s := seal{Version: version, Run: j.header.Run}
+		s := seal{Version: sealVersion, Run: j.header.Run}
 		for _, e := range j.segments {
 			s.Segments = append(s.Segments, sealedSegment{Name: e.name, ID: segmentID(e.id)})
 		}

@@ -35,27 +35,56 @@ func (j *Journal) Recorded(c extract.Call) (extract.Answer, bool) {
 
 // answer reads the answer at p to the call of that ID.
 func (j *Journal) answer(id string, p place) (extract.Answer, error) {
-	s := j.spots[p.block]
-	raw, err := j.cache.get(p.block, int64(s.raw))
+	raw, err := j.blockAt(p.block)
 	if err != nil {
 		return extract.Answer{}, err
 	}
-	damage := func(err error) error {
-		return damaged(filepath.Join(j.dir, j.segments[s.segment].name), s.off, err)
-	}
 	if int64(p.off) >= int64(len(raw)) {
-		return extract.Answer{}, damage(errEntries)
+		return extract.Answer{}, j.damaged(p.block, errEntries)
 	}
-	e, _, err := (&decoder{}).entry(raw[p.off:])
+	it, err := (&decoder{}).entry(raw[p.off:])
+	if err == nil && it.Call.ID() != id {
+		err = errEntries
+	}
 	if err != nil {
-		return extract.Answer{}, damage(err)
+		return extract.Answer{}, j.damaged(p.block, err)
 	}
-	if e.Call.ID() != id {
-		return extract.Answer{}, damage(errEntries)
+	a := it.Answer
+	if it.same != nil {
+		if a.Body, err = j.sharedBody(p.block, it); err != nil {
+			return extract.Answer{}, err
+		}
 	}
-	a := e.Answer
 	a.Body, a.Replayed = bytes.Clone(a.Body), true
 	return a, nil
+}
+
+// sharedBody reads the body that an entry of that block refers to.
+func (j *Journal) sharedBody(block uint32, it item) ([]byte, error) {
+	from := uint64(j.segments[j.spots[block].segment].first) + uint64(it.same.Block) - 1 // block 0 is the preamble
+	if it.same.Block == 0 || from > uint64(block) {
+		return nil, j.damaged(block, errReference)
+	}
+	raw, err := j.blockAt(uint32(from))
+	if err != nil {
+		return nil, err
+	}
+	body, err := (&decoder{}).bodyOf(raw, it.same.Entry, it.body)
+	if err != nil {
+		return nil, j.damaged(block, err)
+	}
+	return body, nil
+}
+
+// blockAt returns the decoded bytes of a block, by its position among all. They must not be modified.
+func (j *Journal) blockAt(block uint32) ([]byte, error) {
+	return j.cache.get(block, int64(j.spots[block].raw))
+}
+
+// damaged says that a block is not what was there when the journal was opened, or never was what it should be.
+func (j *Journal) damaged(block uint32, err error) error {
+	s := j.spots[block]
+	return damaged(filepath.Join(j.dir, j.segments[s.segment].name), s.off, err)
 }
 
 // Noted returns the value of the last note of that name, of this process or an earlier one, and false if there is none.
@@ -75,7 +104,11 @@ func (j *Journal) Each(ctx context.Context, fn func(Entry) error) error {
 			end = j.durable.Load()
 		}
 		_, err := walk{path: filepath.Join(j.dir, s.name), limit: end, codec: s.codec}.run(ctx, func(b *block) error {
-			return b.entries(func(_ int, e Entry) error {
+			return b.entries(func(it item) error {
+				e, err := b.whole(it)
+				if err != nil {
+					return err
+				}
 				e.Segment = s.name
 				e.SetAside = i+1 < j.sweepsFrom && inSweep(e.Call.Kind)
 				return fn(e)

@@ -41,7 +41,7 @@ func rewrite(ctx context.Context, d disk, dir string, edit func(Entry) (Entry, b
 	}
 	var total Rewritten
 	for i := range f.segments {
-		r := rewriter{disk: d, folder: f, i: i, edit: edit}
+		r := rewriter{disk: d, folder: f, i: i, edit: edit, known: newKnown(), limit: maxRaw}
 		if err := r.run(ctx); err != nil {
 			return total, fmt.Errorf("rewrite a journal: %w", err)
 		}
@@ -62,9 +62,12 @@ type rewriter struct {
 	edit   func(Entry) (Entry, bool, error)
 
 	out     *segment // nil until something changes: most segments hold nothing of one user
+	known   *known   // the bodies that are written, or stay
+	limit   int      // of a block, in decoded bytes
 	blocks  uint32   // of the old file, unchanged so far
 	entries int64    // in them
-	raw     []byte
+	raw     []byte   // of the block at hand
+	kept    int      // entries in raw
 	dropped int
 	edited  int
 }
@@ -85,7 +88,7 @@ func (r *rewriter) run(ctx context.Context) (err error) {
 		return err
 	}
 	if r.out == nil && w.torn > 0 {
-		err = r.begin(w.id, w.codec, w.size)
+		err = r.begin(blockHeader{Version: w.version, Segment: w.id}, w.codec, w.size)
 	}
 	if err != nil || r.out == nil {
 		return err
@@ -97,64 +100,106 @@ func (r *rewriter) run(ctx context.Context) (err error) {
 }
 
 // begin makes the new file with all that the old one has before off.
-func (r *rewriter) begin(id uint64, c codec, off int64) error {
+func (r *rewriter) begin(h blockHeader, c codec, off int64) error {
 	f, err := r.disk.create(r.path() + tempSuffix)
 	if err != nil {
 		return err
 	}
-	r.out = &segment{f: f, codec: c, id: id, sum: sha256.New()}
+	r.out = &segment{f: f, codec: c, version: h.Version, id: h.Segment, sum: sha256.New()}
 	return r.out.prefix(r.path(), off, r.blocks, r.entries)
 }
 
-// block writes one block as it shall be.
+// block writes one block as it shall be. Where blocks before it changed, so may the places of the bodies that it refers to.
 func (r *rewriter) block(b *block) error {
-	kept, err := r.entriesOf(b)
+	r.raw, r.kept = r.raw[:0], 0
+	split := false
+	err := b.entries(func(it item) error {
+		f, keep, err := r.entry(b, it)
+		if err != nil || !keep {
+			return err
+		}
+		flushed, err := r.append(b, f)
+		split = split || flushed
+		return err
+	})
 	switch {
 	case err != nil:
 		return err
-	case !bytes.Equal(r.raw, b.raw):
-		if r.out == nil {
-			if err := r.begin(b.header.Segment, b.codec, b.off); err != nil {
-				return err
-			}
-		}
-		if kept == 0 {
-			return nil
-		}
-		return r.out.write(entriesBlock, kept, r.raw)
+	case split || !bytes.Equal(r.raw, b.raw):
+		return r.flush(b)
 	case r.out != nil:
 		return r.out.copy(b)
 	}
 	r.blocks++
-	r.entries += int64(kept)
+	r.entries += int64(r.kept)
 	return nil
 }
 
-// entriesOf leaves the edited entries of a block in r.raw and returns their number.
-func (r *rewriter) entriesOf(b *block) (kept int, err error) {
-	r.raw = r.raw[:0]
-	err = b.entries(func(off int, e Entry) error {
-		e.Segment = r.folder.segments[r.i]
-		e.SetAside = r.i+1 < r.folder.sweepsFrom && inSweep(e.Call.Kind)
-		e, keep, err := r.edit(e)
-		if err != nil {
+// entry returns an entry of b as it shall be, its body included, and false if it shall not be.
+func (r *rewriter) entry(b *block, it item) (frame, bool, error) {
+	e, err := b.whole(it)
+	if err != nil {
+		return frame{}, false, err
+	}
+	body := e.Answer.Body
+	e.Segment = r.folder.segments[r.i]
+	e.SetAside = r.i+1 < r.folder.sweepsFrom && inSweep(e.Call.Kind)
+	e, keep, err := r.edit(e)
+	if err != nil {
+		return frame{}, false, err
+	}
+	if !keep {
+		r.dropped++
+		return frame{}, false, nil
+	}
+	f, err := frameOf(e)
+	if err != nil {
+		return frame{}, false, err
+	}
+	was := f
+	if it.same != nil {
+		was = f.refer(*it.same)
+	}
+	if !was.begins(b.raw[it.off:]) || it.same != nil && !bytes.Equal(f.body, body) {
+		r.edited++
+	}
+	if b.header.Version != firstVersion {
+		f.sum = r.known.sum(e.Answer.Body)
+	}
+	return f, true, nil
+}
+
+// append adds an entry to r.raw. A body that the segment has before it is not written again, whether an edit made them equal or they always were.
+// Entries that shared a body which is gone may not fit one block: then what there is becomes a block, and append returns true.
+func (r *rewriter) append(b *block, f frame) (flushed bool, err error) {
+	g, shared := r.known.refer(f)
+	if len(r.raw)+g.size() > r.limit {
+		if err := r.flush(b); err != nil {
+			return false, err
+		}
+		r.raw, r.kept, flushed = r.raw[:0], 0, true
+	}
+	if !shared {
+		at := bodyAt{Block: r.blocks, Entry: r.kept}
+		if r.out != nil {
+			at.Block = r.out.blocks
+		}
+		r.known.add(f, at)
+	}
+	r.raw = g.append(r.raw)
+	r.kept++
+	return flushed, nil
+}
+
+// flush writes r.raw as a block in the place of b.
+func (r *rewriter) flush(b *block) error {
+	if r.out == nil {
+		if err := r.begin(b.header, b.codec, b.off); err != nil {
 			return err
 		}
-		if !keep {
-			r.dropped++
-			return nil
-		}
-		f, err := frameOf(e)
-		if err != nil {
-			return err
-		}
-		start := len(r.raw)
-		r.raw = f.append(r.raw)
-		if !bytes.HasPrefix(b.raw[off:], r.raw[start:]) {
-			r.edited++
-		}
-		kept++
+	}
+	if r.kept == 0 {
 		return nil
-	})
-	return kept, err
+	}
+	return r.out.write(entriesBlock, r.kept, r.raw)
 }

@@ -97,9 +97,9 @@ func (s *scanner) read(b *block, left int64) error {
 		return err
 	}
 	if s.off == 0 {
-		s.found.id = h.Segment
+		s.found.id, s.found.version = h.Segment, h.Version
 	}
-	if h.Segment != s.found.id || h.Number != s.found.blocks {
+	if h.Segment != s.found.id || h.Number != s.found.blocks || h.Version != s.found.version {
 		return errForeign
 	}
 	if (s.off == 0) != (h.Type == preambleBlock) {
@@ -119,8 +119,37 @@ func (s *scanner) read(b *block, left int64) error {
 	}
 	b.codec = s.found.codec
 	_, b.shut = b.codec.(shutCodec)
+	return s.decode(b)
+}
+
+// largeRaw is from how many decoded bytes on a block that holds one entry is not decoded for its head alone.
+const largeRaw = 256 << 10
+
+// decode decodes what the walk needs of a block. The checksum of the payload is compared in any case.
+func (s *scanner) decode(b *block) (err error) {
+	h := b.header
+	if b.prefix = s.heads && h.Entries == 1 && h.Raw >= largeRaw; b.prefix {
+		c, err := h.check(b.codec, b.payload)
+		if err != nil {
+			return err
+		}
+		if raw, err := c.prefix(b.raw, h, b.payload); err == nil {
+			b.raw = raw
+			return nil
+		}
+		b.prefix = false // why, decoding all of it will tell
+	}
 	b.raw, err = h.decodePayload(b.codec, b.raw, b.payload)
 	return err
+}
+
+// again reads and decodes a block once more, one that had a body.
+func (s *scanner) again(seen seenBodies, number uint32) ([]byte, error) {
+	at, ok := seen.block(number)
+	if !ok {
+		return nil, errReference
+	}
+	return readEntries(s.f, at, s.found.codec)
 }
 
 // take counts a whole block.

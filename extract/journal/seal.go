@@ -11,7 +11,11 @@ import (
 	"path/filepath"
 )
 
-const sealName = "seal.json"
+const (
+	sealName = "seal.json"
+	// sealVersion is the seal's own: it says nothing of what is in the segments.
+	sealVersion = 1
+)
 
 // seal is the content of seal.json: one line of JSON, of which no other spelling is accepted.
 type seal struct {
@@ -59,7 +63,7 @@ func readSeal(path string) (*seal, error) {
 	if err := strictJSON(line, s); err != nil {
 		return nil, damaged(path, 0, errSealBytes)
 	}
-	if again, err := s.encode(); err != nil || !bytes.Equal(line, again) || s.Version != version {
+	if again, err := s.encode(); err != nil || !bytes.Equal(line, again) || s.Version != sealVersion {
 		return nil, damaged(path, 0, errSealBytes)
 	}
 	return s, nil
@@ -125,7 +129,7 @@ func (f folder) check(ctx context.Context) error {
 	}
 	for i := range f.segments {
 		_, err := f.walk(ctx, i, func(b *block) error {
-			return b.entries(func(int, Entry) error { return nil })
+			return b.entries(func(item) error { return nil })
 		})
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -86,6 +86,7 @@ func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 type segment struct {
 	f       file
 	codec   codec
+	version byte
 	id      uint64
 	blocks  uint32
 	entries int64
@@ -109,7 +110,7 @@ func createSegment(d disk, dir string, p preamble, recipients []Recipient) (*seg
 	if err != nil {
 		return nil, fmt.Errorf("create a journal segment: %w", err)
 	}
-	s := &segment{f: f, codec: c, id: binary.LittleEndian.Uint64(id[:]), sum: sha256.New()}
+	s := &segment{f: f, codec: c, version: version, id: binary.LittleEndian.Uint64(id[:]), sum: sha256.New()}
 	line, err := jsonLine(p)
 	if err == nil {
 		err = s.write(preambleBlock, 0, line)
@@ -138,12 +139,12 @@ func reopenSegment(d disk, dir string, w walked) (*segment, error) {
 		f.Close()
 		return nil, fmt.Errorf("cut the torn tail of a journal segment: %w", err)
 	}
-	return &segment{f: f, codec: w.codec, id: w.id, blocks: w.blocks, entries: w.entries, size: w.size, sum: w.sum}, nil
+	return &segment{f: f, codec: w.codec, version: w.version, id: w.id, blocks: w.blocks, entries: w.entries, size: w.size, sum: w.sum}, nil
 }
 
 // write appends a block that holds raw. It is not durable yet.
 func (s *segment) write(t blockType, entries int, raw []byte) error {
-	h := blockHeader{Type: t, Entries: uint16(entries), Segment: s.id, Number: s.blocks}
+	h := blockHeader{Version: s.version, Type: t, Entries: uint16(entries), Segment: s.id, Number: s.blocks}
 	c := s.codec
 	if t != entriesBlock {
 		c = zstdCodec{}

@@ -17,24 +17,52 @@ type block struct {
 	off     int64
 	payload []byte
 	raw     []byte
-	codec   codec    // of its segment's entries
-	shut    bool     // raw is not to be had: there is no key
-	decoder *decoder // the walk's
-	err     error    // io.EOF after the last block
+	prefix  bool  // raw is only the beginning
+	codec   codec // of its segment's entries
+	shut    bool  // raw is not to be had: there is no key
+	walk    *blocks
+	err     error // io.EOF after the last block
 }
 
-// entries calls fn for each entry of the block with its offset in the decoded bytes.
-func (b *block) entries(fn func(off int, e Entry) error) error {
+// blocks is what the blocks of a walk share.
+type blocks struct {
+	decoder *decoder
+	bodies  seenBodies
+	cache   cache // of the blocks that later ones refer to
+}
+
+// spot is where the block lies in its segment.
+func (b *block) spot() spot { return spot{off: b.off, raw: b.header.Raw} }
+
+// entries calls fn for each entry of the block. It must be called once for every block of a segment in turn, for it finds references that lead
+// nowhere. What an entry shares with an earlier one is in [block.whole]; in a walk for heads an answer may lack its body altogether.
+func (b *block) entries(fn func(item) error) error {
+	if b.prefix {
+		it, ok := b.walk.decoder.large(b.raw, int(b.header.Raw))
+		if ok {
+			if err := b.walk.bodies.take(b.header, b.spot(), 0, it); err != nil {
+				return err
+			}
+			return fn(it)
+		}
+		if err := b.decode(); err != nil {
+			return err
+		}
+	}
 	off := 0
-	for range b.header.Entries {
-		e, n, err := b.decoder.entry(b.raw[off:])
+	for n := range int(b.header.Entries) {
+		it, err := b.walk.decoder.entry(b.raw[off:])
 		if err != nil {
 			return err
 		}
-		if err := fn(off, e); err != nil {
+		it.off = off
+		if err := b.walk.bodies.take(b.header, b.spot(), n, it); err != nil {
 			return err
 		}
-		off += n
+		if err := fn(it); err != nil {
+			return err
+		}
+		off += it.size
 	}
 	if off != len(b.raw) {
 		return errEntries
@@ -42,11 +70,41 @@ func (b *block) entries(fn func(off int, e Entry) error) error {
 	return nil
 }
 
+// decode decodes all of a block of which there was the beginning.
+func (b *block) decode() (err error) {
+	b.prefix = false
+	b.raw, err = b.header.decodePayload(b.codec, b.raw, b.payload)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errEntries, err)
+	}
+	return nil
+}
+
+// whole is an entry of b with its body, wherever that is. Its bytes are valid until the function that was given b returns.
+func (b *block) whole(it item) (Entry, error) {
+	if it.same == nil {
+		return it.Entry, nil
+	}
+	seen, err := b.walk.bodies.find(b.header, it)
+	if err != nil {
+		return Entry{}, err
+	}
+	raw := b.raw
+	if it.same.Block != b.header.Number {
+		if raw, err = b.walk.cache.get(it.same.Block, int64(seen.spot.raw)); err != nil {
+			return Entry{}, err
+		}
+	}
+	it.Answer.Body, err = b.walk.decoder.bodyOf(raw, it.same.Entry, it.body)
+	return it.Entry, err
+}
+
 // walked is what a walk through a segment found.
 type walked struct {
 	name     string
 	preamble preamble
 	id       uint64
+	version  byte
 	codec    codec     // of the blocks of entries
 	blocks   uint32    // whole blocks, a trailer left out
 	entries  int64     // in them
@@ -65,6 +123,8 @@ type walk struct {
 	mayTear bool
 	// verify compares the trailer's SHA-256.
 	verify bool
+	// heads spares decoding the bodies of large answers. That they are what was written is for their block's checksum to say.
+	heads bool
 	// codec is the codec of the segment's entries where it is known already; else keys open it.
 	codec codec
 	keys  keyring
@@ -85,9 +145,10 @@ func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 
 	const ahead = 2
 	full, free := make(chan *block, ahead), make(chan *block, ahead)
-	decoder := newDecoder()
+	shared := &blocks{decoder: newDecoder()}
+	shared.cache.load = func(number uint32) ([]byte, error) { return s.again(shared.bodies, number) }
 	for range ahead {
-		free <- &block{decoder: decoder}
+		free <- &block{walk: shared}
 	}
 	done := make(chan struct{})
 	var reader sync.WaitGroup
@@ -122,7 +183,7 @@ func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 		}
 		if b.header.Type == entriesBlock && !b.shut {
 			if err := fn(b); err != nil {
-				if errors.Is(err, errMalformed) || errors.Is(err, errEntries) {
+				if isContents(err) {
 					err = s.damage(b.off, err)
 				}
 				return walked{}, err
@@ -131,4 +192,9 @@ func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 		free <- b
 	}
 	return s.found, nil
+}
+
+// isContents says whether it is what a block holds that is at fault.
+func isContents(err error) bool {
+	return errors.Is(err, errMalformed) || errors.Is(err, errEntries) || errors.Is(err, errReference)
 }
