@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,8 +33,9 @@ func (l *life) run(t *testing.T, d disk) {
 				return
 			}
 		}
-		for i := range 2 {
-			body := fmt.Sprintf("answer %d of process %d", i, n)
+		for i := range 3 {
+			// The third is what the first was, and is kept as a reference to it.
+			body := fmt.Sprintf("answer %d of process %d", i%2, n) + strings.Repeat(".", minShared)
 			l.asked = append(l.asked, body)
 			if err := j.Record(t.Context(), modelCall(10*n+i), answer(body, 0), true); err == nil {
 				l.acked = append(l.acked, body)
@@ -170,7 +172,12 @@ func (l *life) runAgain(t *testing.T, d disk, root string) {
 // TestRewriteCrashAnywhere crashes a rewrite at each of its calls: each segment is then old or new, and to run it again finishes it.
 func TestRewriteCrashAnywhere(t *testing.T) {
 	unfinished, _, _ := threeSegments(t)
-	for name, src := range map[string]string{"sealed": sealedRun(t), "unfinished": unfinished} {
+	j, shared := begin(t)
+	for i := range 6 {
+		record(t, j, modelCall(i), page(uint64(i%2), 2000))
+	}
+	end(t, j.Seal)
+	for name, src := range map[string]string{"sealed": sealedRun(t), "unfinished": unfinished, "shared": shared} {
 		t.Run(name, func(t *testing.T) {
 			edit := func(e Entry) (Entry, bool, error) {
 				if e.Call.ID() == modelCall(1).ID() {
