@@ -15,10 +15,20 @@
 //   - Of an unfinished run, a torn tail (what a crash left of the last block, never acknowledged) is cut off and counted in [Report]. Damage
 //     anywhere else is a [*DamageError] that names file and byte.
 //   - A sealed run is whole to the bit: [Check] finds any flipped bit, any cut, any file too many or too few, and names the file.
-//   - Bodies stay on disk: an open journal takes 60 to 110 bytes of memory for each answer it can give, and 32 MiB of decoded blocks.
+//   - A body of 1 KiB or more that a process recorded before is not written again: a sweep proves itself by asking for the list twice, and its
+//     pages are kept once. Whoever reads gets each answer whole all the same, and whoever edits one changes none of the others.
+//   - Bodies stay on disk: an open journal takes 60 to 110 bytes of memory for each answer it can give, 32 MiB of decoded blocks, and 10 MiB
+//     at most to know bodies again.
 //   - Of a run that is encrypted, no byte of a call, an answer or a note is on disk in the clear.
 //   - Files are 0600 and folders 0700, whatever the umask. Only request lines, request bodies, status, content type, time and bodies are
 //     written: there is no field for a header, so none for a credential. Errors name files and positions, never contents.
+//
+// To open a run is to compare every byte with its checksums, and to decode every head. The body of a large answer that has a block to itself is
+// decoded when it is asked for, or by [Check]; should a block then not hold what its head says, which no crash and no flipped bit brings about with
+// the checksum right, the answer is not handed out and the journal has failed with a [*DamageError].
+//
+// Two bodies are held to be one if they are equally long and two sums of 64 bits agree, each under a seed that the process draws at random and
+// shows to nobody. So no server can make two that are taken for one, and by chance it happens to one pair in 2^128.
 //
 // What it cannot know: a bit that flips in the last block of a run that was killed looks like that block torn by the crash, and is cut off
 // and reported as such. One process has a run open at a time; that is the warehouse lock's business, not this package's.
@@ -57,7 +67,7 @@
 //
 //	 0  4  0x184D2A57, the magic of a skippable frame
 //	 4  4  40, the bytes that follow
-//	 8  4  "RCJ" and the version, 1
+//	 8  4  "RCJ" and the version, 2, or 1; the same in all of a segment
 //	12  1  what it is: 1 preamble, 2 entries, 3 trailer
 //	13  1  codec of the payload: 0 a plain zstd frame, 1 an encrypted one
 //	14  2  entries in the block, 0 in a preamble and a trailer
@@ -77,7 +87,14 @@
 //	 "status":200,"content_type":"application/json","at":"2025-03-01T02:00:00.123456Z","usable":true,"request":0,"body":5120}
 //
 // on one line, then that many bytes of the request's body, that many of the answer's, and a line feed. A note is
-// {"type":"note","name":…,"request":0,"body":…}. The trailer ends a segment whose process came to an orderly end, or whose tail was cut by
+// {"type":"note","name":…,"request":0,"body":…}. An answer whose body is another's ends its line with
+//
+//	,"request":0,"body":5120,"same":{"block":3,"entry":0}}
+//
+// and has no body behind it: its 5120 bytes are those of that entry, counted from 0, of the block with that number. That one comes before it in
+// the same segment, in its own block or an earlier one, is an answer of that length, has its body itself, and is among the last 131,072 such of 1,024
+// bytes or more. Anything else is damage. Request bodies and notes are always where they belong. Version 1 has no "same", and is otherwise the
+// same; a segment keeps its version when it is rewritten. The trailer ends a segment whose process came to an orderly end, or whose tail was cut by
 // the next process; in a sealed run all have one, and the last one's says that the run is sealed. It is one line of JSON: the blocks and
 // entries before it, the size and the SHA-256 of all bytes before it, and whether it seals the run.
 //
@@ -91,5 +108,5 @@
 //	       44 bytes of the block's header with 0 for the payload's length and CRC
 //
 // Since each segment carries its own proof, [Rewrite] replaces one at a time, by one rename: to forget a user, or to keep of an old run only
-// what a replay still needs.
+// what a replay still needs. A body that goes, and that a later answer shares, is written there.
 package journal

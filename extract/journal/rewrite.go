@@ -21,7 +21,8 @@ type Rewritten struct {
 // are edit's until it returns; it must not change them in place.
 //
 // A sealed run is sealed afterwards. Of an unfinished one, a torn tail goes, for it may hold what an edit is to remove. Where an answer's Call
-// is edited, it is the edited call that a replay will have to ask. Blocks in which nothing changed are copied as they are.
+// is edited, it is the edited call that a replay will have to ask. Blocks in which nothing changed are copied as they are. Answers that share a body
+// on disk are edited one by one, each with the body, and what becomes of one is nothing to the others.
 //
 // What is encrypted stays so, for the same recipients; it needs the identity of one of them, else Rewrite is a [*KeyError].
 //
