@@ -71,17 +71,16 @@ func readSpot(dir string, s spot, c codec) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", errRead, err)
 	}
 	defer f.Close()
-	return readEntries(f, s, c)
+	var b buffers
+	err = readEntries(f, s, c, &b)
+	return b.raw, err
 }
 
 // readEntries reads and decodes the block of entries at s of an open segment file.
-func readEntries(f *os.File, s spot, c codec) ([]byte, error) {
-	h, raw, err := readBlock(f, c, s.off)
-	if err != nil {
-		return nil, err
+func readEntries(f *os.File, s spot, c codec, b *buffers) error {
+	h, err := readBlock(f, c, s.off, b)
+	if err == nil && (h.Type != entriesBlock || h.Raw != s.raw) {
+		err = damaged(f.Name(), s.off, errForeign)
 	}
-	if h.Type != entriesBlock || h.Raw != s.raw {
-		return nil, damaged(f.Name(), s.off, errForeign)
-	}
-	return raw, nil
+	return err
 }

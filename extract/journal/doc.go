@@ -17,7 +17,7 @@
 //   - A sealed run is whole to the bit: [Check] finds any flipped bit, any cut, any file too many or too few, and names the file.
 //   - A body of 1 KiB or more that a process recorded before is not written again: a sweep proves itself by asking for the list twice, and its
 //     pages are kept once. Whoever reads gets each answer whole all the same, and whoever edits one changes none of the others.
-//   - Bodies stay on disk: an open journal takes 60 to 110 bytes of memory for each answer it can give, 32 MiB of decoded blocks, and 10 MiB
+//   - Bodies stay on disk: an open journal takes 60 to 110 bytes of memory for each answer it can give, 32 MiB of decoded blocks, and 16 MiB
 //     at most to know bodies again.
 //   - Of a run that is encrypted, no byte of a call, an answer or a note is on disk in the clear.
 //   - Files are 0600 and folders 0700, whatever the umask. Only request lines, request bodies, status, content type, time and bodies are

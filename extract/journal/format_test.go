@@ -141,7 +141,9 @@ func TestSpelling(t *testing.T) {
 		must(err)
 		f, err := os.Open(path)
 		must(err)
-		h, raw, err := readBlock(f, zstdCodec{}, 0)
+		var buf buffers
+		h, err := readBlock(f, zstdCodec{}, 0, &buf)
+		raw := buf.raw
 		must(err)
 		must(f.Close())
 		line, err := jsonLine(old)

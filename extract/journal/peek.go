@@ -7,29 +7,31 @@ import (
 	"os"
 )
 
-// readBlock reads and decodes the block at off of an open segment file whose entries are of codec c; what is not a whole block there is a
+// buffers are a block's bytes as they lie and decoded. They may be used for one block after the other.
+type buffers struct{ payload, raw []byte }
+
+// readBlock reads and decodes into b the block at off of an open segment file whose entries are of codec c; what is not a whole block there is a
 // *DamageError.
-func readBlock(f *os.File, c codec, off int64) (blockHeader, []byte, error) {
+func readBlock(f *os.File, c codec, off int64, b *buffers) (blockHeader, error) {
 	h, err := readHeader(f, off)
 	if err != nil {
-		return h, nil, err
+		return h, err
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return h, nil, fmt.Errorf("%w: %w", errRead, err)
+		return h, fmt.Errorf("%w: %w", errRead, err)
 	}
 	if off+h.size() > info.Size() {
-		return h, nil, damaged(f.Name(), off, errShort)
+		return h, damaged(f.Name(), off, errShort)
 	}
-	payload := make([]byte, h.Payload)
-	if _, err := f.ReadAt(payload, off+headerSize); err != nil {
-		return h, nil, fmt.Errorf("%w: %w", errRead, err)
+	b.payload = grow(b.payload, int(h.Payload))
+	if _, err := f.ReadAt(b.payload, off+headerSize); err != nil {
+		return h, fmt.Errorf("%w: %w", errRead, err)
 	}
-	raw, err := h.decodePayload(c, nil, payload)
-	if err != nil {
-		return h, nil, damaged(f.Name(), off, err)
+	if b.raw, err = h.decodePayload(c, b.raw, b.payload); err != nil {
+		return h, damaged(f.Name(), off, err)
 	}
-	return h, raw, nil
+	return h, nil
 }
 
 func readHeader(f *os.File, off int64) (blockHeader, error) {
@@ -53,14 +55,15 @@ func readPreamble(path string) (preamble, error) {
 		return p, fmt.Errorf("%w: %w", errRead, err)
 	}
 	defer f.Close()
-	h, raw, err := readBlock(f, zstdCodec{}, 0)
+	var b buffers
+	h, err := readBlock(f, zstdCodec{}, 0, &b)
 	if err == nil && h.Type != preambleBlock {
 		err = damaged(path, 0, errPreamble)
 	}
 	if err != nil {
 		return p, err
 	}
-	if err := strictJSON(raw, &p); err != nil {
+	if err := strictJSON(b.raw, &p); err != nil {
 		return p, damaged(path, 0, err)
 	}
 	return p, nil
@@ -84,7 +87,8 @@ func endsSealed(path string) bool {
 			continue
 		}
 		var t trailer
-		_, raw, err := readBlock(f, zstdCodec{}, off)
-		return err == nil && strictJSON(raw, &t) == nil && t.Sealed
+		var b buffers
+		_, err = readBlock(f, zstdCodec{}, off, &b)
+		return err == nil && strictJSON(b.raw, &t) == nil && t.Sealed
 	}
 }

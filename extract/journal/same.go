@@ -130,15 +130,6 @@ func (b *seenBodies) find(h blockHeader, it item) (seenBody, error) {
 	return within[i], nil
 }
 
-// block is where a block of that number lies that had a body.
-func (b *seenBodies) block(number uint32) (spot, bool) {
-	i := sort.Search(len(b.all), func(i int) bool { return b.all[i].at.Block >= number })
-	if i == len(b.all) || b.all[i].at.Block != number {
-		return spot{}, false
-	}
-	return b.all[i].spot, true
-}
-
 // bodyOf returns the body of entry n of a decoded block, which has size bytes. It is part of raw.
 func (d *decoder) bodyOf(raw []byte, n, size int) ([]byte, error) {
 	for i := 0; ; i++ {

@@ -143,15 +143,6 @@ func (s *scanner) decode(b *block) (err error) {
 	return err
 }
 
-// again reads and decodes a block once more, one that had a body.
-func (s *scanner) again(seen seenBodies, number uint32) ([]byte, error) {
-	at, ok := seen.block(number)
-	if !ok {
-		return nil, errReference
-	}
-	return readEntries(s.f, at, s.found.codec)
-}
-
 // take counts a whole block.
 func (s *scanner) take(ctx context.Context, b *block) error {
 	s.off += b.header.size()

@@ -28,7 +28,34 @@ type block struct {
 type blocks struct {
 	decoder *decoder
 	bodies  seenBodies
-	cache   cache // of the blocks that later ones refer to
+	again   again // the blocks that later ones refer to
+}
+
+// again reads blocks of a walk once more. Answers come a second time in about the order in which they came first, so a few blocks are enough.
+type again struct {
+	f    *os.File
+	last [4]struct {
+		number uint32 // 0, the preamble's: there is none
+		buffers
+	}
+	next int
+}
+
+// get returns the decoded bytes of the block of that number, which lies at s. They are valid until the next call.
+func (a *again) get(number uint32, s spot, c codec) ([]byte, error) {
+	for i := range a.last {
+		if a.last[i].number == number {
+			return a.last[i].raw, nil
+		}
+	}
+	b := &a.last[a.next]
+	a.next = (a.next + 1) % len(a.last)
+	b.number = 0
+	if err := readEntries(a.f, s, c, &b.buffers); err != nil {
+		return nil, err
+	}
+	b.number = number
+	return b.raw, nil
 }
 
 // spot is where the block lies in its segment.
@@ -91,7 +118,7 @@ func (b *block) whole(it item) (Entry, error) {
 	}
 	raw := b.raw
 	if it.same.Block != b.header.Number {
-		if raw, err = b.walk.cache.get(it.same.Block, int64(seen.spot.raw)); err != nil {
+		if raw, err = b.walk.again.get(it.same.Block, seen.spot, b.codec); err != nil {
 			return Entry{}, err
 		}
 	}
@@ -145,8 +172,7 @@ func (w walk) run(ctx context.Context, fn func(*block) error) (walked, error) {
 
 	const ahead = 2
 	full, free := make(chan *block, ahead), make(chan *block, ahead)
-	shared := &blocks{decoder: newDecoder()}
-	shared.cache.load = func(number uint32) ([]byte, error) { return s.again(shared.bodies, number) }
+	shared := &blocks{decoder: newDecoder(), again: again{f: f}}
 	for range ahead {
 		free <- &block{walk: shared}
 	}
