@@ -35,14 +35,17 @@ const (
 	memoryOfAColumn = 768 // KiB
 )
 
-// writingMemory is what it takes to write these tables.
-func writingMemory(tables []schema.Table) string {
+// writingMemory is what it takes to write these tables, in MiB.
+func writingMemory(tables []schema.Table) int64 {
 	columns := 0
 	for _, t := range tables {
 		columns += len(t.Columns)
 	}
-	return fmt.Sprintf("%dMiB", leastMemory+columns*memoryOfAColumn/1024)
+	return int64(leastMemory + columns*memoryOfAColumn/1024)
 }
+
+// mebibytes is an amount as DuckDB writes it.
+func mebibytes(n int64) string { return fmt.Sprintf("%dMiB", n) }
 
 // attach makes connections to the database file at path. The driver takes a path for a part of a URL, so that one with % or # in it would be
 // misread: the file is attached to a database in memory instead. A question mark is beyond DuckDB: it would look for the write-ahead log

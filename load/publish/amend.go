@@ -130,17 +130,22 @@ func (b *Building) Update(table string, keys arrow.Record, set, condition string
 	return b.change(table, keys, func(ctx context.Context) error { return b.db.Update(ctx, table, keys, set, condition) })
 }
 
-// UpdateOthers is Update for the rows that are under none of the keys.
-func (b *Building) UpdateOthers(table string, keys arrow.Record, set string) error {
-	return b.change(table, keys, func(ctx context.Context) error { return b.db.UpdateOthers(ctx, table, keys, set) })
+// Fill gives a column of all rows that the base has a value, but for those under the keys, which may be nil; see duckdb.Writer.Fill. For Parquet there
+// is Patch, or Keep.
+func (b *Building) Fill(table, column, value string, but arrow.Record) error {
+	return b.change(table, but, func(ctx context.Context) error { return b.db.Fill(ctx, table, column, value, but) })
 }
 
 func (b *Building) change(table string, keys arrow.Record, do func(context.Context) error) error {
 	if err := b.err(); err != nil {
 		return err
 	}
-	keys.Retain()
-	b.toDB <- work{table: table, batches: []arrow.Record{keys}, do: do}
+	w := work{table: table, do: do}
+	if keys != nil {
+		keys.Retain()
+		w.batches = []arrow.Record{keys}
+	}
+	b.toDB <- w
 	return nil
 }
 

@@ -160,7 +160,7 @@ func TestPatch(t *testing.T) {
 			errs := []error{b.Patch("flags", base.Parts("flags")[0], []arrow.Record{cells})}
 			if right {
 				set := schema.Quote(flags.Columns[2].Name) + " = "
-				errs = append(errs, b.UpdateOthers("flags", key, set+"NULL"), b.Update("flags", key, set+"'patched'", ""))
+				errs = append(errs, b.Fill("flags", flags.Columns[2].Name, "NULL", nil), b.Update("flags", key, set+"'patched'", ""))
 			}
 			if n, nulls := b.Nulls("flags"); n != 5000 || nulls[0] != 0 || nulls[2] != 4999 {
 				t.Errorf("%d rows, NULLs %v", n, nulls)

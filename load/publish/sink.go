@@ -105,11 +105,15 @@ const (
 	gatherBytes = 4 << 20
 )
 
+// mostLoose is how many pieces wait for others. A batch of a row has ten times the memory that its bytes say.
+const mostLoose = 256
+
 // gatherer makes one batch of many small ones, for what an amended version takes over comes in slices of a few rows. It also gives slices
 // memory of their own: neither the writer of Parquet nor DuckDB reads bits from the middle of a byte as it should.
 type gatherer struct {
 	mem    memory.Allocator
 	pieces []arrow.Record
+	loose  int // the last of them, which came so
 	rows   int64
 	bytes  int64
 }
@@ -125,10 +129,27 @@ func (g *gatherer) take(batch arrow.Record) (arrow.Record, error) {
 	g.pieces = append(g.pieces, batch)
 	g.rows += batch.NumRows()
 	g.bytes += bytes
-	if g.rows < gatherRows && g.bytes < gatherBytes {
+	if g.rows >= gatherRows || g.bytes >= gatherBytes {
+		return g.flush()
+	}
+	if g.loose++; g.loose < mostLoose {
 		return nil, nil
 	}
-	return g.flush()
+	return nil, g.bundle()
+}
+
+// bundle makes one piece of the loose ones.
+func (g *gatherer) bundle() error {
+	loose := g.pieces[len(g.pieces)-g.loose:]
+	one, err := schema.Join(g.mem, loose...)
+	if err != nil {
+		return err
+	}
+	for _, p := range loose {
+		p.Release()
+	}
+	g.pieces, g.loose = append(g.pieces[:len(g.pieces)-g.loose], one), 0
+	return nil
 }
 
 func sliced(batch arrow.Record) bool {
@@ -153,5 +174,5 @@ func (g *gatherer) release() {
 	for _, p := range g.pieces {
 		p.Release()
 	}
-	g.pieces, g.rows, g.bytes = nil, 0, 0
+	g.pieces, g.loose, g.rows, g.bytes = nil, 0, 0, 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -55,26 +56,31 @@ func (r *run) amends(d *decisions, tables []schema.Table) bool {
 		!r.prior.version.Amendable(tables) {
 		return false
 	}
-	n := 0
+	n, most := 0, mostTouched*float64(d.list.Len())
 	keys := map[userKey]bool{}
 	for x := range d.each() {
 		if x.untouched() {
 			continue
 		}
 		x.mark(touched)
-		n++
-		if x.known {
+		if n++; float64(n) > most {
+			return false // the marks are for amending alone
+		}
+		if x.known && len(d.scopes) > 1 {
 			keys[keyOf(x.before)] = true
 		}
 	}
-	// Of users of two organizations asked the tables may have one key; they are touched together, for rows go by that key.
+	if len(keys) == 0 {
+		return true
+	}
+	// Of users of two organizations the tables may have one key; they are touched together, for rows go by that key.
 	for x := range d.each() {
 		if !x.is(touched) && keys[keyOf(x.before)] {
 			x.mark(touched)
 			n++
 		}
 	}
-	return float64(n) <= mostTouched*float64(d.list.Len())
+	return float64(n) <= most
 }
 
 // untouched tells whether the user's rows stay as they are, but for the run that they name.
@@ -188,25 +194,29 @@ func (b *build) removeKeys(table, of string, keys []userKey, condition string) e
 // rename has the rows of users_flat name this run in DuckDB: as that which made the version, and, but for users who were not seen, as the last that saw
 // them.
 func (b *build) rename() error {
+	run := schema.Literal(b.dataRun())
+	if err := b.out.Fill(schema.NameUsersFlat, "_run_id", run, nil); err != nil {
+		return err
+	}
+	seen := run
+	var others []string
+	for _, s := range b.d.scopes {
+		if s.org == nil {
+			others = append(others, schema.Literal(s.before.name))
+		}
+	}
+	if len(others) > 0 { // organizations that were not asked
+		seen = fmt.Sprintf("CASE WHEN _scope IN (%s) THEN _last_seen_run ELSE %s END", strings.Join(others, ", "), run)
+	}
 	var unseen []userKey
 	for x := range b.d.each() {
-		if x.what == kept {
+		if x.what == kept && x.org != nil {
 			unseen = append(unseen, x.id.key())
 		}
 	}
-	run := schema.Literal(b.dataRun())
-	for _, c := range []struct {
-		column string
-		but    []userKey
-	}{{"_run_id", nil}, {"_last_seen_run", unseen}} {
-		batch := keyBatch(b.mem, "_scope", c.but)
-		err := b.out.UpdateOthers(schema.NameUsersFlat, batch, c.column+" = "+run)
-		batch.Release()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	batch := keyBatch(b.mem, "_scope", unseen)
+	defer batch.Release()
+	return b.out.Fill(schema.NameUsersFlat, "_last_seen_run", seen, batch)
 }
 
 // closeKeys closes the open rows of the history that users have in DuckDB.
@@ -251,10 +261,11 @@ func (b *build) carryChildren(ctx context.Context) error {
 				keys[keyOf(x.before)] = true
 			}
 		}
-		err := b.carryTable(ctx, table, []string{"org_id", "user_id"}, func(c transform.Columns, i int) bool {
-			return keys[keyAt(c, i)]
-		})
-		if err != nil {
+		var gone func(c transform.Columns, i int) bool
+		if len(keys) > 0 {
+			gone = func(c transform.Columns, i int) bool { return keys[keyAt(c, i)] }
+		}
+		if err := b.carryTable(ctx, table, []string{"org_id", "user_id"}, gone); err != nil {
 			return err
 		}
 	}
