@@ -35,12 +35,15 @@ func (r *run) askColumns(ctx context.Context, t target, o *org) error {
 	if t.columns == nil {
 		return nil
 	}
-	o.columns = map[string]extent{}
-	err := t.columns.Complement(ctx, func(i sweep.Item) (err error) {
+	o.columns = newByKey[extent](r.space)
+	err := t.columns.Complement(ctx, func(i sweep.Item) error {
 		if o.roster.find(i.Key) == nil && !r.prior.has(identity{o.name, i.Key}) || r.offline && erased(i) {
 			return nil
 		}
-		o.columns[i.Key], err = r.spill.put(r.pii.Record(i.Raw))
+		where, err := r.spill.put(r.pii.Record(i.Raw))
+		if err == nil {
+			*o.columns.add(i.Key) = where
+		}
 		return err
 	})
 	missed, err := r.columnsMissed(ctx, o, err)
@@ -75,7 +78,7 @@ func (r *run) columnsMissed(ctx context.Context, o *org, err error) (missed bool
 	case ctx.Err() != nil || !isRefused && !errors.As(err, &unavailable) && !errors.As(err, &stuck) && !errors.As(err, &tooLarge):
 		return false, err
 	case r.rules.SQLColumns == config.SQLColumnsAuto:
-		r.o.Log.Warn().Str("org", o.name).Err(err).Int("users", len(o.columns)).
+		r.o.Log.Warn().Str("org", o.name).Err(err).Int("users", o.columns.len()).
 			Msg("the SQL endpoint does not complete the list: _id, region_name and updated_at stay as they were for the other users")
 		return true, nil
 	case isRefused:
@@ -108,16 +111,16 @@ func (e *ColumnsRefusedError) Hints() []string {
 // fillColumns completes the items of everybody who was seen, now that all are known.
 func (r *run) fillColumns(ctx context.Context, o *org) error {
 	o.filled = map[string]bool{}
-	for user, where := range o.columns {
+	for user, where := range o.columns.all() {
 		e := o.roster.find(user)
 		if e == nil {
 			continue
 		}
-		columns, err := r.spill.get(where)
+		columns, err := r.spill.get(*where)
 		if err != nil {
 			return err
 		}
-		if err := o.fill(e, where, columns); err != nil {
+		if err := o.fill(e, *where, columns); err != nil {
 			return err
 		}
 	}
@@ -162,12 +165,20 @@ func (o *org) complete(e *entry, where extent, row transform.Row, filled []strin
 
 // fillFromSeeds takes what older journals have, in a replay that has no version before.
 func (r *run) fillFromSeeds(o *org) error {
+	seeds := r.seeds.of(o.name)
+	if seeds == nil {
+		return nil
+	}
 	for user, e := range o.roster.all() {
-		s, ok := r.seeds[identity{o.name, user}]
-		if _, asked := o.columns[user]; !ok || asked || s.columns == nil {
+		s := seeds.find(user)
+		if s == nil || s.columns.len == 0 || o.columns.find(user) != nil {
 			continue
 		}
-		columns := r.pii.Record(s.columns)
+		raw, err := r.seeds.spill.get(s.columns)
+		if err != nil {
+			return err
+		}
+		columns := r.pii.Record(raw)
 		where, err := r.spill.put(columns)
 		if err != nil {
 			return err
@@ -200,7 +211,7 @@ func (r *run) fillFromBefore(ctx context.Context, o *org) error {
 			}
 			user := c.Text("user_id", i).String
 			e := o.roster.find(user)
-			if _, asked := o.columns[user]; asked || e == nil || e.unkept {
+			if o.columns.find(user) != nil || e == nil || e.unkept {
 				continue
 			}
 			values, err := r.valuesBefore(c, i, identity{o.name, user}, names)

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,26 +28,27 @@ func columnOrgs(j *journal.Journal) (settings, []string, error) {
 	return s, s.Orgs, nil
 }
 
-// seedColumns reads what a journal still has of the SQL endpoint's answers.
-func seedColumns(ctx context.Context, j *journal.Journal, seeds map[identity]seed) error {
-	s, orgs, err := columnOrgs(j)
+// readColumns reads what a journal still has of the SQL endpoint's answers.
+func (s *seeds) readColumns(ctx context.Context, j *journal.Journal) error {
+	settings, orgs, err := columnOrgs(j)
 	if err != nil || len(orgs) == 0 {
 		return err
 	}
-	client, err := extract.NewClient(extract.Options{BaseURL: s.BaseURL, Recorder: j, Offline: true})
+	client, err := extract.NewClient(extract.Options{BaseURL: settings.BaseURL, Recorder: j, Offline: true})
 	if err != nil {
 		return fmt.Errorf("journal %s: %w", j.Header().Run, err)
 	}
 	defer client.Close()
 	for _, org := range orgs {
 		err := amigosql.New(client, amigosql.Options{Org: org, Complement: true}).Complement(ctx, func(i sweep.Item) error {
-			if i.Keyed() && !erased(i) {
-				id := identity{org, i.Key}
-				s := seeds[id]
-				s.columns = bytes.Clone(i.Raw)
-				seeds[id] = s
+			if !i.Keyed() || erased(i) {
+				return nil
 			}
-			return nil
+			where, err := s.spill.put(i.Raw)
+			if err == nil {
+				s.add(identity{org, i.Key}).columns = where
+			}
+			return err
 		})
 		if err != nil && !errors.Is(err, extract.ErrNotRecorded) {
 			return err

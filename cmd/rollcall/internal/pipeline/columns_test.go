@@ -115,12 +115,13 @@ func originsAre(origin string) map[string]string {
 	return out
 }
 
-// replayed replays so many times and holds that each comes to the users of the current version, and to the same bytes.
+// replayed replays so many times, what is known of the users being in memory and on disk in turn, and holds that each comes to the users of the current
+// version, and to the same bytes.
 func replayed(t *testing.T, c *config.Config, times int, want string) {
 	t.Helper()
 	var before map[string]string
-	for range times {
-		s, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop()})
+	for n := range times {
+		s, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop(), spaceAfter: n % 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,14 +338,16 @@ func TestReplayFromThinnedJournals(t *testing.T) {
 	if _, err := CollectGarbage(t.Context(), c, publish.Open(c.Warehouse), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop()})
-	if err != nil || again.Users != last.Users {
-		t.Fatalf("%+v, %v", again, err)
-	}
-	now := threeColumns(t, c)
-	for user, u := range known {
-		if now[user] != u {
-			t.Errorf("user %s is %+v, was %+v", user, now[user], u)
+	for _, after := range []int{0, 1} { // what the journals have of each user is in memory, and on disk
+		again, err := Run(t.Context(), Options{Config: c, Command: Backfill, Replay: true, Log: zerolog.Nop(), spaceAfter: after})
+		if err != nil || again.Users != last.Users {
+			t.Fatalf("%+v, %v", again, err)
+		}
+		now := threeColumns(t, c)
+		for user, u := range known {
+			if now[user] != u {
+				t.Errorf("user %s is %+v, was %+v", user, now[user], u)
+			}
 		}
 	}
 }

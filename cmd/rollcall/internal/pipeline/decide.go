@@ -134,10 +134,10 @@ func (d *decisions) unpack(p *packedDecision, x *decision) {
 		x.id.user = x.before.UserID
 	}
 	if p.entry >= 0 {
-		x.entry = s.org.roster.entries.At(int(p.entry))
+		x.entry = s.org.roster.values.At(int(p.entry))
 	}
 	if !x.known {
-		x.id.user = s.org.roster.users.Key(int(p.entry))
+		x.id.user = s.org.roster.keys.Key(int(p.entry))
 	}
 	x.id.scope = s.before.name
 }
@@ -259,7 +259,7 @@ func (r *run) decideScope(d *decisions, scope string, hold bool) {
 		case len(seen) == 0:
 			order = 1
 		default:
-			order = strings.Compare(s.org.roster.users.Key(int(seen[0])), s.before.ids.Key(n))
+			order = strings.Compare(s.org.roster.keys.Key(int(seen[0])), s.before.ids.Key(n))
 		}
 		if order <= 0 {
 			p.entry, seen = int32(seen[0]), seen[1:]
@@ -291,7 +291,7 @@ func (r *run) absent(d *decisions, x *decision, hold bool) verdict {
 
 func (r *run) judge(x *decision) verdict {
 	switch {
-	case !x.known && r.prior.deleted[x.id]:
+	case !x.known && r.prior.lost(x.id):
 		return returned
 	case !x.known:
 		return added

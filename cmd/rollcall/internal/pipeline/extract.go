@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,8 +32,8 @@ type org struct {
 	pii      *pii.Rules        // the run's
 	recalled map[string][]byte // of a replay that needs them: the journal's look-ups, by id; nil for who was not there
 
-	columns map[string]extent // by user_id: what the SQL endpoint has beside the list, where it was asked
-	filled  map[string]bool   // the columns that took values of it
+	columns *byKey[extent]  // by user_id: what the SQL endpoint has beside the list, where it was asked
+	filled  map[string]bool // the columns that took values of it
 
 	found  map[string]bool // users who were not seen, but found by id, and stay as they were
 	absent map[string]bool // users of the version before whom the certified sweep did not have, nor a look-up by id
@@ -75,12 +74,20 @@ func (r *run) extract(ctx context.Context, t target) (*org, error) {
 
 // plantSeeds gives users without an answer in this run's journal the models that an older one has.
 func (r *run) plantSeeds(o *org) error {
+	seeds := r.seeds.of(o.name)
+	if seeds == nil {
+		return nil
+	}
 	for user, e := range o.roster.all() {
-		s, ok := r.seeds[identity{o.name, user}]
-		if !ok || s.raw == nil || e.listed || o.roster.answers(e).modelState != "" {
+		s := seeds.find(user)
+		if s == nil || s.model.len == 0 || e.listed || o.roster.answers(e).modelState != "" {
 			continue
 		}
-		if err := o.setModel(r.spill, user, amigo.Model{State: amigo.Fetched, Raw: s.raw, At: s.at}); err != nil {
+		raw, err := r.seeds.spill.get(s.model)
+		if err != nil {
+			return err
+		}
+		if err := o.setModel(r.spill, user, amigo.Model{State: amigo.Fetched, Raw: raw, At: s.time()}); err != nil {
 			return err
 		}
 	}
@@ -94,23 +101,25 @@ func (r *run) sweep(ctx context.Context, o *org, fetcher *modelFetcher) error {
 	}
 	policy := r.modelPolicy()
 	take := func(i sweep.Item) error {
-		e, err := r.see(o, i)
+		e, before, err := r.see(o, i)
 		if err != nil || e == nil {
 			return err
 		}
-		before, _ := r.prior.find(identity{o.name, i.Key})
 		if why := policy.now(e, before); why != NotNeeded {
 			fetcher.add(i.Key, why)
 		}
 		return nil
 	}
-	seen, thin := take, map[string]extent{}
+	seen, thin := take, newByKey[extent](r.space)
 	if _, ok := o.source.(profiler); ok {
-		seen = func(i sweep.Item) (err error) {
+		seen = func(i sweep.Item) error {
 			if !i.Keyed() {
 				return take(i)
 			}
-			thin[i.Key], err = r.spill.put(i.Raw)
+			where, err := r.spill.put(i.Raw)
+			if err == nil {
+				*thin.add(i.Key) = where
+			}
 			return err
 		}
 	}
@@ -169,14 +178,17 @@ const profileBatch = 1000
 
 // complete merges thin items with their users' profiles. Someone whose profile is not to be had stays as the
 // version before has them; whom it has not, has a record of the item alone.
-func (r *run) complete(ctx context.Context, o *org, thin map[string]extent, take func(sweep.Item) error) error {
+func (r *run) complete(ctx context.Context, o *org, thin *byKey[extent], take func(sweep.Item) error) error {
 	p, ok := o.source.(profiler)
 	if !ok {
 		return nil
 	}
-	keys := slices.Sorted(maps.Keys(thin))
-	for from := 0; from < len(keys); from += profileBatch {
-		batch := keys[from:min(from+profileBatch, len(keys))]
+	done, all := 0, thin.sorted()
+	for numbers := range slices.Chunk(all, profileBatch) {
+		batch := make([]string, len(numbers))
+		for i, n := range numbers {
+			batch[i] = thin.keys.Key(int(n))
+		}
 		profiles, err := p.Profiles(ctx, batch)
 		if err != nil {
 			return err
@@ -186,7 +198,7 @@ func (r *run) complete(ctx context.Context, o *org, thin map[string]extent, take
 				o.found[key] = true
 				continue
 			}
-			item, err := r.spill.get(thin[key])
+			item, err := r.spill.get(*thin.find(key))
 			if err != nil {
 				return err
 			}
@@ -198,7 +210,8 @@ func (r *run) complete(ctx context.Context, o *org, thin map[string]extent, take
 				return err
 			}
 		}
-		r.progress("profiles", int64(from+len(batch)), int64(len(keys)))
+		done += len(batch)
+		r.progress("profiles", int64(done), int64(len(all)))
 	}
 	return nil
 }
@@ -215,32 +228,33 @@ func (r *run) sweepFailed(ctx context.Context, err error) error {
 	return err
 }
 
-// see takes in one sighting of a row and returns the user's entry, nil for a row without an identity and for a user who is to stay
-// forgotten.
-func (r *run) see(o *org, i sweep.Item) (*entry, error) {
+// see takes in one sighting of a row and returns the user's entry, with what the version before has of the user. It is nil for a sighting that tells
+// nothing new, for a row without an identity, and for a user who is to stay forgotten.
+func (r *run) see(o *org, i sweep.Item) (e *entry, before transform.PriorUser, err error) {
 	if r.offline && erased(i) || r.suppressed(identity{o.name, i.Key}) {
-		return nil, nil
+		return nil, before, nil
 	}
 	if !i.Keyed() {
 		o.roster.rows[i.Key] = r.pii.Record(i.Raw)
-		return nil, nil
+		return nil, before, nil
 	}
 	raw := maphash.Bytes(rawSeed, i.Raw)
 	o.mu.Lock()
-	e := o.roster.find(i.Key)
+	e = o.roster.find(i.Key)
 	o.mu.Unlock()
 	if e != nil && e.raw == raw {
-		return e, nil
+		return nil, before, nil
 	}
 	i.Raw = r.pii.Record(i.Raw)
-	user, now, outline, ok := r.read(o, i)
+	before, known := r.prior.find(identity{o.name, i.Key})
+	user, now, outline, ok := r.read(o, i, before, known)
 	if !ok { // a user_id that no text can hold
 		o.roster.rows[i.Key] = i.Raw
-		return nil, nil
+		return nil, before, nil
 	}
 	where, err := r.spill.put(outline.Append(nil), i.Raw)
 	if err != nil {
-		return nil, err
+		return nil, before, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -252,13 +266,12 @@ func (r *run) see(o *org, i sweep.Item) (*entry, error) {
 	if e.listed {
 		e.modelsHash = now.modelsHash
 	}
-	return e, nil
+	return e, before, nil
 }
 
-// read says whose an item is and what it is like. One that has not changed by a byte since the version before was made from it is not taken
-// apart again.
-func (r *run) read(o *org, i sweep.Item) (user string, now entry, outline transform.Outline, ok bool) {
-	before, known := r.prior.find(identity{o.name, i.Key})
+// read says whose an item is and what it is like. One that has not changed by a byte since the version before, if that has the user, was made from it is
+// not taken apart again.
+func (r *run) read(o *org, i sweep.Item, before transform.PriorUser, known bool) (user string, now entry, outline transform.Outline, ok bool) {
 	if known && r.reuses && before.Digest == o.roster.defaults.Digest(i.Raw) {
 		now.reused, now.itemHash, now.modelsHash, now.extras = true, before.ItemHash, before.ModelsHash, before.ExtrasHash
 		if now.listed = before.State == transform.Listed; !now.listed {
@@ -373,7 +386,7 @@ func (r *run) lookUpAbsent(ctx context.Context, o *org) error {
 			delete(o.absent, i.Key)
 			if _, thin := o.source.(profiler); thin { // what a look-up returns is no list item: the user stays as the version before has them
 				o.found[i.Key] = true
-			} else if _, err := r.see(o, i); err != nil {
+			} else if _, _, err := r.see(o, i); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
 	"github.com/rollcall-data/rollcall/extract"
 	"github.com/rollcall-data/rollcall/extract/amigo"
+	"github.com/rollcall-data/rollcall/extract/keyset"
 	"github.com/rollcall-data/rollcall/transform"
 )
 
@@ -114,8 +115,8 @@ type modelFetcher struct {
 
 	mu       sync.Mutex
 	wake     *sync.Cond
-	queues   [AskedForAll + 1][]string
-	asked    map[string]bool
+	asked    keyset.Set
+	queues   [AskedForAll + 1][]uint32 // their numbers
 	closed   bool
 	failures int
 	stopped  bool // the budget is spent, or the server fails
@@ -127,7 +128,8 @@ type modelFetcher struct {
 }
 
 func (r *run) newFetcher(ctx context.Context, o *org) *modelFetcher {
-	f := &modelFetcher{r: r, o: o, budget: r.cfg.ModelBudget, asked: map[string]bool{}}
+	f := &modelFetcher{r: r, o: o, budget: r.cfg.ModelBudget}
+	f.asked.In(r.space)
 	f.source, _ = o.source.(modeller)
 	if r.o.Command == Backfill || r.offline {
 		f.budget = 0
@@ -150,11 +152,14 @@ func (f *modelFetcher) add(user string, why Reason) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.asked[user] || f.stopped {
+	if f.stopped {
 		return
 	}
-	f.asked[user] = true
-	f.queues[why] = append(f.queues[why], user)
+	n, added := f.asked.Add(user)
+	if !added {
+		return
+	}
+	f.queues[why] = append(f.queues[why], uint32(n))
 	f.added.Add(1)
 	f.wake.Signal()
 }
@@ -170,7 +175,7 @@ func (f *modelFetcher) next(ctx context.Context) (string, bool) {
 		for why := range f.queues {
 			if q := f.queues[why]; len(q) > 0 {
 				f.queues[why] = q[1:]
-				return q[0], f.withinBudget()
+				return f.asked.Key(int(q[0])), f.withinBudget()
 			}
 		}
 		if f.closed {

@@ -11,13 +11,13 @@ import (
 
 // there are the numbers of the users who are there, in the order of their ids.
 func (r *roster) there() []uint32 {
-	numbers := make([]uint32, 0, r.users.Len())
-	for n := range r.users.Len() {
-		if !r.entries.At(n).unkept {
+	numbers := make([]uint32, 0, r.len())
+	for n := range r.len() {
+		if !r.values.At(n).unkept {
 			numbers = append(numbers, uint32(n))
 		}
 	}
-	sortByKey(&r.users, numbers)
+	sortByKey(&r.keys, numbers)
 	return numbers
 }
 

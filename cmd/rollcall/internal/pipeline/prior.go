@@ -26,8 +26,8 @@ type identity struct{ scope, user string }
 type prior struct {
 	version publish.Version
 	exists  bool
-	scopes  []*priorScope // in the order of the tables: bytewise
-	deleted map[identity]bool
+	scopes  []*priorScope          // in the order of the tables: bytewise
+	deleted map[string]*keyset.Set // of each scope
 	prefs   []transform.PriorColumn
 	roles   []transform.Role
 	columns map[[2]string]priorColumn // of _columns, by table and column
@@ -79,10 +79,13 @@ func (s *priorScope) place(text string) uint32 {
 }
 
 // user is the nth user.
-func (s *priorScope) user(n int) transform.PriorUser {
+func (s *priorScope) user(n int) transform.PriorUser { return s.named(n, s.ids.Key(n)) }
+
+// named is the nth user, whose id is at hand.
+func (s *priorScope) named(n int, id string) transform.PriorUser {
 	u := s.users.At(n)
 	return transform.PriorUser{
-		Scope: s.name, UserID: s.ids.Key(n), Org: transform.Text{String: s.texts[u.org], Valid: u.orgValid},
+		Scope: s.name, UserID: id, Org: transform.Text{String: s.texts[u.org], Valid: u.orgValid},
 		State: transform.ModelsState(s.texts[u.state]), ModelsAt: u.modelsAt, StatsAtLast: u.stats,
 		ItemHash: u.itemHash, ModelsHash: u.modelsHash, Digest: u.digest, ExtrasHash: u.extras,
 	}
@@ -115,10 +118,16 @@ func (p *prior) find(id identity) (transform.PriorUser, bool) {
 	if n < 0 {
 		return transform.PriorUser{}, false
 	}
-	return s.user(n), true
+	return s.named(n, id.user), true
 }
 
 func (p *prior) has(id identity) bool { return p.scope(id.scope).ids.Find(id.user) >= 0 }
+
+// lost tells whether a user of another version was deleted since, and is not back.
+func (p *prior) lost(id identity) bool {
+	s := p.deleted[id.scope]
+	return s != nil && s.Find(id.user) >= 0
+}
 
 // newPriorScope makes one whose users are kept in a space, if there is one.
 func newPriorScope(name string, space *mapped.Space) *priorScope {
@@ -130,7 +139,7 @@ func newPriorScope(name string, space *mapped.Space) *priorScope {
 
 // loadPrior reads what a run must know of a version. In the space, if there is one, is what it knows of each user.
 func loadPrior(ctx context.Context, v publish.Version, space *mapped.Space, mem memory.Allocator) (*prior, error) {
-	p := &prior{version: v, exists: true, hasMemories: v.Has(schema.NameMemories), deleted: map[identity]bool{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
+	p := &prior{version: v, exists: true, hasMemories: v.Has(schema.NameMemories), deleted: map[string]*keyset.Set{}, columns: map[[2]string]priorColumn{}, issues: map[identity][]transform.Issue{}, shared: map[string]string{}}
 	err := eachBatch(ctx, v, mem, schema.NameUsersFlat, transform.PriorUserColumns, func(c transform.Columns) error {
 		for i := range c.Rows() {
 			u := transform.PriorUserAt(c, i)
@@ -146,7 +155,12 @@ func loadPrior(ctx context.Context, v publish.Version, space *mapped.Space, mem 
 	}
 	err = eachBatch(ctx, v, mem, schema.NameUsersDeleted, []string{"_scope", "user_id"}, func(c transform.Columns) error {
 		for i := range c.Rows() {
-			p.deleted[identity{p.intern(c.Text("_scope", i).String), strings.Clone(c.Text("user_id", i).String)}] = true
+			scope := p.intern(c.Text("_scope", i).String)
+			if p.deleted[scope] == nil {
+				p.deleted[scope] = new(keyset.Set)
+				p.deleted[scope].In(space)
+			}
+			p.deleted[scope].Add(c.Text("user_id", i).String)
 		}
 		return nil
 	})

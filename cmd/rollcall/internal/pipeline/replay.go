@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,11 +89,12 @@ func replayScratch(wh *publish.Warehouse) string {
 }
 
 // replayRuns replays the chain: all but the last into a warehouse of their own that is thrown away.
-func replayRuns(ctx context.Context, o Options, wh, scratch *publish.Warehouse, c chain, opener *journal.Identity) (*Summary, error) {
-	seeds, err := readSeeds(ctx, wh, c.seeds, opener)
+func replayRuns(ctx context.Context, o Options, wh, scratch *publish.Warehouse, c chain, opener *journal.Identity) (_ *Summary, err error) {
+	seeds, err := readSeeds(ctx, wh, c.seeds, opener, o.spaceAfter)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, seeds.close()) }()
 	before := c.base
 	for _, name := range c.runs[:len(c.runs)-1] {
 		if _, err := replayRun(ctx, o, wh, scratch, name, before, seeds, opener); err != nil {
@@ -110,7 +110,7 @@ func replayRuns(ctx context.Context, o Options, wh, scratch *publish.Warehouse, 
 }
 
 // replayRun does a journalled run again, upon a version, and publishes into a warehouse: as a run of its own where that is the real one.
-func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name string, before *publish.Version, seeds map[identity]seed, opener *journal.Identity) (_ *Summary, err error) {
+func replayRun(ctx context.Context, o Options, wh, into *publish.Warehouse, name string, before *publish.Version, seeds *seeds, opener *journal.Identity) (_ *Summary, err error) {
 	o.Log.Info().Str("run", name).Msg("replaying")
 	j, _, err := journal.OpenReadOnly(ctx, journalDir(wh, name), opener)
 	if err != nil {
@@ -215,39 +215,6 @@ func (c chain) upon(wh *publish.Warehouse, name string, thinned []string) (chain
 		c.seeds = thinned
 	}
 	return c, nil
-}
-
-// seed is what an older journal has of a user: models, and what the SQL endpoint has beside the list; nil where it has none.
-type seed struct {
-	raw     []byte
-	at      time.Time
-	columns []byte
-}
-
-// readSeeds reads what older journals still have, the newest of it.
-func readSeeds(ctx context.Context, wh *publish.Warehouse, runs []string, opener *journal.Identity) (map[identity]seed, error) {
-	seeds := map[identity]seed{}
-	for _, name := range runs {
-		j, _, err := journal.OpenReadOnly(ctx, journalDir(wh, name), opener)
-		if err != nil {
-			return nil, err
-		}
-		err = j.Each(ctx, func(e journal.Entry) error {
-			if id, ok := modelAnswered(e); ok {
-				s := seeds[id]
-				s.raw, s.at = bytes.Clone(e.Answer.Body), e.Answer.At
-				seeds[id] = s
-			}
-			return nil
-		})
-		if err == nil {
-			err = seedColumns(ctx, j, seeds)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return seeds, nil
 }
 
 // dataRunOf is the run whose answers a version shows: its own, or where a replay made it, the one replayed.

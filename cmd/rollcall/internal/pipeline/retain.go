@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/rollcall-data/rollcall/cmd/rollcall/internal/config"
 	"github.com/rollcall-data/rollcall/extract"
 	"github.com/rollcall-data/rollcall/extract/journal"
+	"github.com/rollcall-data/rollcall/extract/mapped"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/transform"
 )
@@ -89,23 +91,21 @@ func dropJournals(wh *publish.Warehouse) ([]Kept, error) {
 	return out, nil
 }
 
-// modelKey is one answer about a user's models.
-type modelKey struct {
-	identity
-	at int64 // microseconds
-}
-
 // thinJournals drops from the sealed journals of runs before cutoff what the present does not rest on.
-func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, opener *journal.Identity) ([]Kept, error) {
+func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, opener *journal.Identity) (out []Kept, err error) {
 	runs, err := journal.List(wh.Journal())
 	if err != nil {
 		return nil, err
 	}
 	current, err := wh.Current()
 	if err != nil {
-		return nil, nil //nolint:nilerr // nothing published: every journal is still wanted
+		return nil, nil // nothing published: every journal is still wanted
 	}
-	var out []Kept
+	space, err := newSpace(versionsOf(wh), 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, space.Close()) }()
 	var live *liveAnswers
 	for _, info := range runs {
 		if !info.Sealed || !info.Started.Before(cutoff) {
@@ -120,7 +120,7 @@ func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, 
 			continue
 		}
 		if live == nil {
-			if live, err = answersOf(ctx, current, runs, opener); err != nil {
+			if live, err = answersOf(ctx, current, runs, opener, space); err != nil {
 				return out, err
 			}
 		}
@@ -135,32 +135,30 @@ func thinJournals(ctx context.Context, wh *publish.Warehouse, cutoff time.Time, 
 
 // liveAnswers are the answers of older runs that a version comes from.
 type liveAnswers struct {
-	models  map[modelKey]bool
+	users   *prior // when their models were fetched
 	columns string // the run that has those of the SQL endpoint which complete the list; empty: none has
 }
 
-func answersOf(ctx context.Context, v publish.Version, runs []journal.RunInfo, opener *journal.Identity) (*liveAnswers, error) {
-	p, err := loadPrior(ctx, v, nil, memory.DefaultAllocator)
+func answersOf(ctx context.Context, v publish.Version, runs []journal.RunInfo, opener *journal.Identity, space *mapped.Space) (*liveAnswers, error) {
+	p, err := loadPrior(ctx, v, space, memory.DefaultAllocator)
 	if err != nil {
 		return nil, err
 	}
-	live := &liveAnswers{models: map[modelKey]bool{}}
-	for _, s := range p.scopes {
-		for u := range s.all() {
-			if u.ModelsAt.Valid {
-				live.models[modelKey{identity{u.Scope, u.UserID}, u.ModelsAt.At}] = true
-			}
-		}
-	}
-	live.columns, err = columnsFrom(ctx, p, runs, opener)
-	return live, err
+	columns, err := columnsFrom(ctx, p, runs, opener)
+	return &liveAnswers{p, columns}, err
+}
+
+// has tells whether a user's models are of an answer that came then.
+func (l *liveAnswers) has(id identity, at time.Time) bool {
+	u, known := l.users.find(id)
+	return known && u.ModelsAt == transform.MicrosOf(at)
 }
 
 func thin(ctx context.Context, info journal.RunInfo, live *liveAnswers, opener *journal.Identity) (Kept, error) {
 	left := 0
 	_, err := journal.Rewrite(ctx, info.Dir, func(e journal.Entry) (journal.Entry, bool, error) {
 		id, ok := modelAnswered(e)
-		keep := ok && live.models[modelKey{id, transform.MicrosOf(e.Answer.At).At}] || info.Run == live.columns && isColumns(e)
+		keep := ok && live.has(id, e.Answer.At) || info.Run == live.columns && isColumns(e)
 		if keep {
 			left++
 		}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/rollcall-data/rollcall/extract/keyset"
 	"github.com/rollcall-data/rollcall/extract/mapped"
 	"github.com/rollcall-data/rollcall/transform"
 )
@@ -131,57 +130,26 @@ type answers struct {
 
 // roster is every user of one organization as last seen.
 type roster struct {
-	defaults transform.Defaults
-	spill    *spill
-	users    keyset.Set         // user ids
-	entries  mapped.List[entry] // by their number
-	came     mapped.List[answers]
-	rows     map[string][]byte // rows without an identity, by key of the sweep
-	item     []byte            // the last that was read back
+	defaults     transform.Defaults
+	spill        *spill
+	byKey[entry] // by user_id
+	came         mapped.List[answers]
+	rows         map[string][]byte // rows without an identity, by key of the sweep
+	item         []byte            // the last that was read back
 }
 
 // newRoster makes an empty one. In the space, if there is one, is what is known of each user.
 func newRoster(d transform.Defaults, s *spill, space *mapped.Space) *roster {
 	r := &roster{defaults: d, spill: s, rows: map[string][]byte{}}
-	r.users.In(space)
-	r.entries.In(space)
+	r.in(space)
 	return r
-}
-
-// find is a user's entry, nil for who was not seen. It stays where it is.
-func (r *roster) find(user string) *entry {
-	n := r.users.Find(user)
-	if n < 0 {
-		return nil
-	}
-	return r.entries.At(n)
-}
-
-// add is a user's entry, a new one where there is none.
-func (r *roster) add(user string) *entry {
-	n, added := r.users.Add(user)
-	if added {
-		r.entries.Add(entry{})
-	}
-	return r.entries.At(n)
-}
-
-// all are the users seen, in the order in which they were.
-func (r *roster) all() iter.Seq2[string, *entry] {
-	return func(yield func(string, *entry) bool) {
-		for n := range r.users.Len() {
-			if !yield(r.users.Key(n), r.entries.At(n)) {
-				return
-			}
-		}
-	}
 }
 
 // inOrder are the users who are there, in the order of their ids.
 func (r *roster) inOrder() iter.Seq2[string, *entry] {
 	return func(yield func(string, *entry) bool) {
 		for _, n := range r.there() {
-			if !yield(r.users.Key(int(n)), r.entries.At(int(n))) {
+			if !yield(r.keys.Key(int(n)), r.values.At(int(n))) {
 				return
 			}
 		}

@@ -75,8 +75,8 @@ type run struct {
 	space       *mapped.Space // what is known of each user
 	spill       *spill        // items and answers
 	orgs        []*org
-	modelsUntil time.Time         // when the budget for models is spent; zero: no model was asked for yet
-	seeds       map[identity]seed // of a replay: models of before its first run
+	modelsUntil time.Time // when the budget for models is spent; zero: no model was asked for yet
+	seeds       *seeds    // of a replay: models of before its first run
 	as          string
 
 	pii         *pii.Rules   // what does not get into the tables; nil: nothing
