@@ -3,12 +3,18 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
 )
 
-const packaging = "../../packaging"
+const (
+	repository = "../../../.."
+	packaging  = "../../packaging"
+)
 
 // cronJob is what of the CronJob has to be so.
 type cronJob struct {
@@ -96,18 +102,22 @@ func findVariable(name string) (Key, bool) {
 	return Key{}, name == configEnv
 }
 
-// What a release holds is there.
+// Both programs are released, the one with DuckDB in it with cgo, and what their packages hold is there.
 func TestReleaseFiles(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(packaging, ".goreleaser.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	type build struct {
+		ID   string   `yaml:"id"`
+		Dir  string   `yaml:"dir"`
+		Main string   `yaml:"main"`
+		Env  []string `yaml:"env"`
+	}
 	var release struct {
-		Builds []struct {
-			Main string   `yaml:"main"`
-			Env  []string `yaml:"env"`
-		} `yaml:"builds"`
+		Builds   []build `yaml:"builds"`
 		Packages []struct {
+			IDs      []string `yaml:"ids"`
 			Contents []struct {
 				Source string `yaml:"src"`
 			} `yaml:"contents"`
@@ -116,15 +126,36 @@ func TestReleaseFiles(t *testing.T) {
 	if err := yaml.Unmarshal(raw, &release); err != nil {
 		t.Fatal(err)
 	}
-	if len(release.Builds) != 1 || len(release.Builds[0].Env) != 1 || release.Builds[0].Env[0] != "CGO_ENABLED=1" || len(release.Packages) != 1 {
-		t.Fatalf("got %+v", release)
+	want := []build{
+		{ID: "rollcall", Main: "./cmd/rollcall", Env: []string{"CGO_ENABLED=1"}},
+		{ID: "rollcall-lake", Dir: "cmd/rollcall-lake", Main: ".", Env: []string{"CGO_ENABLED=0"}},
 	}
-	for _, c := range release.Packages[0].Contents {
-		if filepath.Dir(filepath.Dir(c.Source)) != "cmd/rollcall/packaging" { // made by the hooks
-			continue
-		}
-		if _, err := os.Stat(filepath.Join("../../../..", c.Source)); err != nil {
+	if !reflect.DeepEqual(release.Builds, want) {
+		t.Errorf("builds: got %+v, want %+v", release.Builds, want)
+	}
+	for _, b := range release.Builds {
+		if _, err := os.Stat(filepath.Join(repository, b.Dir, b.Main)); err != nil {
 			t.Error(err)
 		}
+	}
+	var packaged []string
+	for _, p := range release.Packages {
+		packaged = append(packaged, p.IDs...)
+		there := 0
+		for _, c := range p.Contents {
+			if strings.HasPrefix(c.Source, "dist-extra/") { // made by the hooks
+				continue
+			}
+			there++
+			if _, err := os.Stat(filepath.Join(repository, c.Source)); err != nil {
+				t.Error(err)
+			}
+		}
+		if there == 0 {
+			t.Errorf("the package of %v holds no file of the repository", p.IDs)
+		}
+	}
+	if want := []string{"rollcall", "rollcall-lake"}; !slices.Equal(packaged, want) {
+		t.Errorf("packages of %v, want %v", packaged, want)
 	}
 }
