@@ -57,7 +57,11 @@ func (s *Source) lookup(ctx context.Context, ids []string) ([]sweep.Item, error)
 	// A server may cut pages shorter than asked for, to one row at worst.
 	for range len(distinct) + 1 {
 		v := url.Values{"user_id": distinct, "limit": {strconv.Itoa(maxLimit)}}
-		e, err := s.list(ctx, extract.KindLookup, v, cursor)
+		var e envelope
+		err := s.list(ctx, extract.KindLookup, v, cursor, func(body []byte) (err error) {
+			e, err = s.decode(body)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

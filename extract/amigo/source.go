@@ -48,15 +48,25 @@ func (s *Source) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 	if q.Sort != "" {
 		v.Set("sort_by", q.Sort)
 	}
-	e, err := s.list(ctx, extract.KindList, v, q.Cursor)
+	var p sweep.Page
+	err := s.list(ctx, extract.KindList, v, q.Cursor, func(body []byte) error {
+		var again bool
+		if p, again = q.Again(body); again {
+			return nil
+		}
+		e, err := s.decode(body)
+		p = sweep.Page{Items: e.rows, More: e.more, Next: e.next, HasNext: e.hasNext, Body: body}
+		return err
+	})
 	if err != nil {
 		return sweep.Page{}, err
 	}
-	return sweep.Page{Items: e.rows, More: e.more, Next: e.next, HasNext: e.hasNext, Dialect: s.spoken()}, nil
+	p.Dialect = s.spoken()
+	return p, nil
 }
 
 // list asks for users, from the cursor on in whatever dialect is spoken.
-func (s *Source) list(ctx context.Context, kind extract.Kind, v url.Values, cursor int64) (envelope, error) {
+func (s *Source) list(ctx context.Context, kind extract.Kind, v url.Values, cursor int64, take func(body []byte) error) error {
 	if cursor != 0 {
 		name := "continuation_token"
 		if s.spoken() == sweep.Offset {
@@ -65,16 +75,17 @@ func (s *Source) list(ctx context.Context, kind extract.Kind, v url.Values, curs
 		v.Set(name, strconv.FormatInt(cursor, 10))
 	}
 	call := extract.Call{Org: s.org, Kind: kind, Method: http.MethodGet, Path: s.path("user", ""), Query: v}
-	var e envelope
-	_, err := s.c.Do(ctx, call, func(a extract.Answer) (err error) {
-		e, err = decodeEnvelope(a.Body, "users", "user_id")
-		return err
-	})
-	if err != nil {
-		return envelope{}, err
+	_, err := s.c.Do(ctx, call, func(a extract.Answer) error { return take(a.Body) })
+	return err
+}
+
+// decode takes a page of users apart.
+func (s *Source) decode(body []byte) (envelope, error) {
+	e, err := decodeEnvelope(body, "users", "user_id")
+	if err == nil {
+		s.hear(e)
 	}
-	s.hear(e)
-	return e, nil
+	return e, err
 }
 
 // hear settles the dialect by the first answer, if it was left open.

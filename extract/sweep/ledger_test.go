@@ -11,17 +11,21 @@ import (
 // TestLedger compares the ledger with a map.
 func TestLedger(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l, want, order := new(ledger), map[string]entry{}, []string{}
+		l, want, order, rows := newLedger(nil), map[string]entry{}, []string{}, map[string]string{}
 		for request := range uint32(rapid.IntRange(1, 600).Draw(t, "sightings")) {
 			n := rapid.IntRange(0, 400).Draw(t, "key")
 			key := fmt.Sprintf("%d", n*n*n)
 			if n%100 == 8 {
 				key = ""
 			}
-			i, known := l.sight(key, request+1)
+			row := rapid.SampledFrom([]string{"{}", "[]"}).Draw(t, "row")
+			i, known, fresh := l.sight(Item{Key: key, Raw: []byte(row)}, request+1)
 			was, old := want[key]
-			if known.first != was.first || known.last != was.last {
-				t.Fatalf("known %+v, want %+v", known, was)
+			if known.first != was.first || known.last != was.last || known.changed != was.changed || fresh != (rows[key] != row) {
+				t.Fatalf("known %+v, want %+v; fresh %v, was %q, is %q", known, was, fresh, rows[key], row)
+			}
+			if fresh {
+				was.changed, rows[key] = request+1, row
 			}
 			if !old {
 				was.first = request + 1
@@ -50,9 +54,9 @@ func TestLedgerIsSmall(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	l := new(ledger)
+	l := newLedger(nil)
 	for i := range users {
-		l.sight(fmt.Sprintf("u%029d", i), uint32(i/100)+1)
+		l.sight(Item{Key: fmt.Sprintf("u%029d", i)}, uint32(i/100)+1)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

@@ -45,6 +45,8 @@ type model struct {
 	base      int64 // tokens are skip+base
 	numbered  bool  // tokens are numbers of pages, from 1
 	keyset    bool  // tokens stand for the last row's sort value
+	mute      bool  // no answer is to be known again by its bytes
+	repeats   int   // answers that were
 	bookmarks []bookmark
 	plan      map[int][]mutation // before request n
 	each      mutation           // before every request
@@ -156,6 +158,11 @@ func (m *model) position(q sweep.Query, rows []*person) int {
 	return next
 }
 
+// question is what a query asks, which can be compared.
+func question(q sweep.Query) sweep.Query {
+	return sweep.Query{Limit: q.Limit, Cursor: q.Cursor, Sort: q.Sort}
+}
+
 func (m *model) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 	m.n++
 	for _, f := range append(slices.Clone(m.plan[m.n]), m.each) {
@@ -175,7 +182,7 @@ func (m *model) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 	skip := m.position(q, rows)
 	page := rows[min(skip, len(rows)):min(skip+limit, len(rows))]
 	if m.capacity > 0 && weight(page) > m.capacity {
-		m.asked, m.given, m.refused = append(m.asked, q), append(m.given, sweep.Page{}), append(m.refused, len(m.asked))
+		m.asked, m.given, m.refused = append(m.asked, question(q)), append(m.given, sweep.Page{}), append(m.refused, len(m.asked))
 		return sweep.Page{}, errTooLarge
 	}
 	p := sweep.Page{Dialect: m.dialect, More: sweep.No}
@@ -202,7 +209,15 @@ func (m *model) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 	if m.tamper != nil {
 		m.tamper(m.n, q, &p)
 	}
-	m.asked, m.given = append(m.asked, q), append(m.given, p)
+	m.asked, m.given = append(m.asked, question(q)), append(m.given, p)
+	if m.mute {
+		return p, nil
+	}
+	p.Body = fmt.Appendf(nil, "%v %d %v %v %q", p.More, p.Next, p.HasNext, p.Dialect, p.Items)
+	if again, ok := q.Again(p.Body); ok {
+		m.repeats++
+		return again, nil
+	}
 	return p, nil
 }
 

@@ -171,8 +171,11 @@ func (s *sweep) lookup(ctx context.Context, keys []string, entries []int) error 
 			continue // nobody that was asked for
 		}
 		delete(s.absent, i)
-		_, known := s.ledger.sight(item.Key, s.requests)
+		_, known, fresh := s.ledger.sight(item, s.requests)
 		s.recount(known)
+		if !fresh {
+			continue
+		}
 		if err := s.o.Seen(item); err != nil {
 			return fmt.Errorf("sweep: taking in a user who was looked up: %w", err)
 		}

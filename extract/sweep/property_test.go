@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"testing"
 
@@ -174,6 +175,15 @@ func (s *tally) add(t failer, m *model, o sweep.Options, mild bool) *sweep.Resul
 	s.requests, s.worst = s.requests+m.n, max(s.worst, m.n)
 	if c.Pages != m.n {
 		t.Errorf("the certificate says %d requests, the server %d", c.Pages, m.n)
+	}
+	given := map[string]string{}
+	for _, p := range m.given {
+		for _, i := range p.Items {
+			given[i.Key] = string(i.Raw)
+		}
+	}
+	if m.lookups == 0 && !maps.Equal(given, last) {
+		t.Fatalf("what Seen has last of the rows is not what was last given:\n%v\n%v\n%s", last, given, m.transcript())
 	}
 	ever, twice := m.everybody(), map[string]bool{}
 	for key := range r.Keys() {

@@ -25,7 +25,7 @@ type recording struct {
 var errOther = errors.New("another request than was recorded")
 
 func (r *recording) Page(_ context.Context, q sweep.Query) (sweep.Page, error) {
-	if len(r.asked) == 0 || r.asked[0] != q {
+	if len(r.asked) == 0 || r.asked[0] != question(q) {
 		return sweep.Page{}, errOther
 	}
 	p := r.given[0]
@@ -51,6 +51,7 @@ func TestReplay(t *testing.T) {
 		if m.holes {
 			hide(t, m)
 		}
+		m.mute = rapid.Bool().Draw(t, "mute") // the tape knows no answer again
 		o := sweep.Options{Smaller: isTooLarge, Limit: rapid.IntRange(1, 7).Draw(t, "limit"), SortKeyImmutable: rapid.IntRange(0, 3).Draw(t, "immutable") == 0}
 		plan(t, m, o.Limit)
 		var tape recording

@@ -62,6 +62,7 @@ type sweep struct {
 	walks        uint16 // numbers the walks, see pass.id
 	empty        int    // empty pages in a row that claim more
 	ledger       *ledger
+	recurrences  *recurrences
 	bounds       []bound
 	contradicted bool           // more users were proved to be within a bound than it allows
 	length       int64          // rows of the list when its end was last seen
@@ -95,7 +96,10 @@ func newSweep(l lister, o Options) (*sweep, error) {
 	if o.MaxPasses == 0 {
 		o.MaxPasses = defaultPasses
 	}
-	return &sweep{lister: l, o: o, dialect: o.Dialect, short: math.MaxInt, ledger: newLedger(o.Space), absent: make(map[int]uint32)}, nil
+	entries := newLedger(o.Space)
+	return &sweep{
+		lister: l, o: o, dialect: o.Dialect, short: math.MaxInt, ledger: entries, recurrences: newRecurrences(entries), absent: make(map[int]uint32),
+	}, nil
 }
 
 // answer is a page with where and when it was read.
@@ -117,7 +121,7 @@ func (s *sweep) fetch(ctx context.Context, p *pass, cursor int64) (answer, error
 	if err := ctx.Err(); err != nil {
 		return answer{}, err
 	}
-	page, err := p.page(ctx, Query{Limit: s.o.Limit, Cursor: cursor, Sort: p.sort})
+	page, err := p.page(ctx, Query{Limit: s.o.Limit, Cursor: cursor, Sort: p.sort, before: s.recurrences})
 	if err != nil {
 		return answer{}, fmt.Errorf("sweep: pass %d, list request %d: %w", p.n, p.pages+1, err)
 	}
@@ -125,17 +129,9 @@ func (s *sweep) fetch(ctx context.Context, p *pass, cursor int64) (answer, error
 	s.pages++
 	p.pages++
 	s.learn(page)
-	a := answer{Page: page, cursor: cursor, rows: make([]int, 0, len(page.Items))}
-	for _, item := range page.Items {
-		i, known := s.ledger.sight(item.Key, s.requests)
-		s.recount(known)
-		if known.last != s.requests {
-			a.distinct++
-		}
-		a.rows = append(a.rows, i)
-		if err := s.o.Seen(item); err != nil {
-			return answer{}, fmt.Errorf("sweep: taking in a row of pass %d: %w", p.n, err)
-		}
+	a := answer{Page: page, cursor: cursor, rows: make([]int, 0, page.rows())}
+	if err := s.sight(&a); err != nil {
+		return answer{}, fmt.Errorf("sweep: taking in a row of pass %d: %w", p.n, err)
 	}
 	if a.More == No && (cursor == 0 || s.positions()) {
 		s.length = a.end()
@@ -150,6 +146,35 @@ func (s *sweep) fetch(ctx context.Context, p *pass, cursor int64) (answer, error
 		return answer{}, &EmptyPagesError{Pass: p.n, Page: p.pages, Run: s.empty}
 	}
 	return a, nil
+}
+
+// sight files the rows of an answer.
+func (s *sweep) sight(a *answer) error {
+	file := func(i int, known entry) {
+		s.recount(known)
+		if known.last != s.requests {
+			a.distinct++
+		}
+		a.rows = append(a.rows, i)
+	}
+	if a.again != nil {
+		for i := range a.again.entries() {
+			file(i, s.ledger.again(i, s.requests))
+		}
+	}
+	for _, item := range a.Items {
+		i, known, fresh := s.ledger.sight(item, s.requests)
+		file(i, known)
+		if !fresh {
+			continue
+		}
+		if err := s.o.Seen(item); err != nil {
+			return err
+		}
+	}
+	s.recurrences.note(a.Page, a.rows, s.requests)
+	a.Items, a.Body = nil, nil
+	return nil
 }
 
 // page asks for a page, and for a smaller one where that may help. The error is that of the first try.
@@ -198,7 +223,7 @@ func (s *sweep) learn(page Page) {
 	if page.More == Unknown {
 		s.open = true
 	}
-	s.longest = max(s.longest, len(page.Items))
+	s.longest = max(s.longest, page.rows())
 }
 
 // positions reports whether a cursor is the number of rows before its page, and pages are made of rows that we may see.

@@ -41,6 +41,8 @@ type Query struct {
 	Limit  int    // rows asked for, 2 or more
 	Cursor int64  // 0 for the start of the list, else a skip count or a token of an earlier answer
 	Sort   string // Ascending or Descending
+
+	before *recurrences // see Again
 }
 
 // Item is one row of an answer.
@@ -68,6 +70,18 @@ type Page struct {
 	Next    int64   // the continuation token, when HasNext
 	HasNext bool    // whether the answer carried a token that is not null
 	Dialect Dialect // what the source takes its cursor to be; needed of the first answer only, and only under Auto
+
+	// Body is the answer, where the page is what it says and nothing else; nil where the page is not to be known again, see Query.Again.
+	Body  []byte
+	again *recurrence // then there are no Items
+}
+
+// rows is how many the page has.
+func (p *Page) rows() int {
+	if p.again != nil {
+		return p.again.n
+	}
+	return len(p.Items)
 }
 
 // lister is a source's list endpoint. An error ends the sweep.
@@ -91,7 +105,7 @@ type Options struct {
 	MaxPasses int
 	// AllowEmpty lets an empty list be certified.
 	AllowEmpty bool
-	// Seen is called for each sighting of a row in the order of the answers, again for each later sighting: the last one wins. The
+	// Seen is called for each row in the order of the answers, and again for each later sighting with other bytes: the last one wins. The
 	// item is the caller's to keep. Its error ends the sweep.
 	Seen func(Item) error
 	// Lookup asks for users by id and returns those that exist; nil where the source cannot. It is called with at most a few
