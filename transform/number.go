@@ -14,6 +14,19 @@ type number struct {
 	text []byte
 }
 
+// few digits are those of which every number comes back from the double that is nearest to it.
+const few = 15
+
+// short tells whether the number is a few digits and nothing else, which integers, doubles and decimals hold.
+func (n number) short() bool {
+	for _, c := range n.text {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(n.text) <= few
+}
+
 // int is the number as a 64-bit integer; ok is false where it is none, and for -0, which an integer cannot tell from 0.
 func (n number) int() (v int64, ok bool) {
 	if len(n.text) > 20 || bytes.ContainsAny(n.text, ".eE") || string(n.text) == "-0" {
@@ -28,6 +41,9 @@ func (n number) double() (v float64, ok bool) {
 	v, err := strconv.ParseFloat(string(n.text), 64)
 	if err != nil || math.IsInf(v, 0) {
 		return 0, false
+	}
+	if len(n.text) <= few && !bytes.ContainsAny(n.text, "eE") {
+		return v, true
 	}
 	var buf [32]byte
 	return v, canonicalDigits(n.text) == canonicalDigits(strconv.AppendFloat(buf[:0], v, 'e', -1, 64))

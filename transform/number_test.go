@@ -159,3 +159,33 @@ func TestAFiveMegabyteNumberIsRead(t *testing.T) {
 		t.Errorf("%v, %t", v, ok)
 	}
 }
+
+// A short number is what it would be without the short way.
+func TestShortNumbers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := number{[]byte(rapid.StringMatching(`-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,3})?(e[+-]?[0-9]{1,2})?`).Draw(t, "number"))}
+		if !n.short() {
+			return
+		}
+		_, isInt := n.int()
+		_, isDouble := n.double()
+		whole, scale := n.decimalSize()
+		if !isInt || !isDouble || whole != len(n.text) || scale != 0 {
+			t.Fatalf("%s: int %v, double %v, %d digits and %d", n.text, isInt, isDouble, whole, scale)
+		}
+	})
+}
+
+// Of a number without an exponent and of few bytes, the double's shortest text is the number.
+func TestDoublesOfFewDigits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,14})?`).Draw(t, "number")
+		if len(text) > few {
+			return
+		}
+		v, ok := number{[]byte(text)}.double()
+		if shortest := strconv.FormatFloat(v, 'e', -1, 64); !ok || canonicalDigits([]byte(shortest)) != canonicalDigits([]byte(text)) {
+			t.Fatalf("%s: %v, %s", text, ok, shortest)
+		}
+	})
+}

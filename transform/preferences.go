@@ -161,11 +161,28 @@ func (n *prefNode) lookup(quoted []byte) *prefNode {
 // Learn takes in one user's preferences: any JSON value, nil where there is none.
 func (p *Preferences) Learn(prefs []byte) {
 	if rawjson.KindOf(prefs) == rawjson.Object {
-		p.learn(p.root, "$.preferences", "pref", prefs, 1)
+		p.learn(p.root, nil, prefs, 1)
 	}
 }
 
-func (p *Preferences) learn(n *prefNode, path, name string, obj []byte, depth int) {
+// prefPlace is where in the preferences a value is: under a key of what is at another place, nil for the preferences themselves.
+type prefPlace struct {
+	in  *prefPlace
+	key []byte // in its quotes
+}
+
+// path is that of the place, and joined what its column is named after.
+func (w *prefPlace) path() (path, joined string) {
+	if w == nil {
+		return "$.preferences", "pref"
+	}
+	path, joined = w.in.path()
+	text, _ := rawjson.Unquote(w.key)
+	return rawjson.Child(path, w.key), joined + "_" + text
+}
+
+// learn takes in what an object at n has, in which most has been met before.
+func (p *Preferences) learn(n *prefNode, at *prefPlace, obj []byte, depth int) {
 	_ = rawjson.Members(obj, func(key, value []byte) error { // obj is valid
 		c := n.lookup(key)
 		nested := c.descends(value, depth)
@@ -177,18 +194,18 @@ func (p *Preferences) learn(n *prefNode, path, name string, obj []byte, depth in
 			p.dropped = true
 			return nil
 		}
-		text, _ := rawjson.Unquote(key)
-		sub := rawjson.Child(path, key)
 		if nested {
 			if c == nil {
+				text, _ := rawjson.Unquote(key)
 				c = n.child(text)
 				p.objects++
 			}
-			p.learn(c, sub, name+"_"+text, value, depth+1)
+			p.learn(c, &prefPlace{at, key}, value, depth+1)
 			return nil
 		}
+		path, joined := (&prefPlace{at, key}).path()
 		col := p.add(schema.Column{
-			Name: p.name(name+"_"+text, sub), Type: schema.T(schema.String), Origin: schema.FromList, Path: sub,
+			Name: p.name(joined, path), Type: schema.T(schema.String), Origin: schema.FromList, Path: path,
 			Comment: "Preference, learned from the data",
 		}, false, false)
 		col.seen.add(value)
@@ -251,6 +268,10 @@ func (o *observed) add(v []byte) {
 
 func (o *observed) addNumber(n number) {
 	o.numbers = true
+	if n.short() {
+		o.whole = max(o.whole, len(n.text))
+		return
+	}
 	if _, ok := n.int(); !ok {
 		o.notInt = true
 	}

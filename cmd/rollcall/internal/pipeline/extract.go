@@ -284,8 +284,10 @@ func (r *run) read(o *org, i sweep.Item, before transform.PriorUser, known bool)
 		return "", now, outline, false
 	}
 	r.prefs.Learn(row.Preferences)
-	now.itemHash, now.modelsHash, now.extras, now.stats = row.ItemHash, row.ModelsHash, row.ExtrasHash, row.Extras.StatsSum()
-	now.listed = row.State == transform.Listed
+	now.itemHash, now.modelsHash, now.extras = row.ItemHash, row.ModelsHash, row.ExtrasHash
+	if now.listed = row.State == transform.Listed; !now.listed {
+		now.stats = row.Extras.StatsSum()
+	}
 	return row.UserID, now, outline, true
 }
 
