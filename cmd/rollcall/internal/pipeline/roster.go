@@ -101,6 +101,43 @@ func (s *spill) read(e extent, b []byte) ([]byte, error) {
 
 func (s *spill) close() error { return s.file.Close() }
 
+// inTurn reads a spill. As long as it is asked for what was put one after another, it reads much of the file at once.
+type inTurn struct {
+	*spill
+	b   []byte
+	at  int64 // of b in the file
+	end int64 // of what was asked for last
+}
+
+// spillAhead is how much is read at once, in bytes.
+const spillAhead = 64 << 10
+
+// get is spill.get into memory that is used again for the next.
+func (r *inTurn) get(e extent) ([]byte, error) {
+	n := int64(e.len)
+	if from := e.off - r.at; from < 0 || from+n > int64(len(r.b)) {
+		size := n
+		if e.off == r.end {
+			size = max(n, min(spillAhead, r.size()-e.off))
+		}
+		b, err := r.read(extent{e.off, int32(size)}, slices.Grow(r.b[:0], int(size))[:size])
+		if err != nil {
+			r.b = r.b[:0]
+			return nil, err
+		}
+		r.b, r.at = b, e.off
+	}
+	r.end = e.off + n
+	return r.b[e.off-r.at:][:n], nil
+}
+
+// size is how much was put.
+func (s *spill) size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end + int64(len(s.tail))
+}
+
 // entry is what is known of a user of one organization in this run. There is one for each user, so it is kept small, and without a pointer.
 type entry struct {
 	item   extent // an outline, and the item
@@ -135,12 +172,12 @@ type roster struct {
 	byKey[entry] // by user_id
 	came         mapped.List[answers]
 	rows         map[string][]byte // rows without an identity, by key of the sweep
-	item         []byte            // the last that was read back
+	items        inTurn            // the spill, for reading items back
 }
 
 // newRoster makes an empty one. In the space, if there is one, is what is known of each user.
 func newRoster(d transform.Defaults, s *spill, space *mapped.Space) *roster {
-	r := &roster{defaults: d, spill: s, rows: map[string][]byte{}}
+	r := &roster{defaults: d, spill: s, rows: map[string][]byte{}, items: inTurn{spill: s}}
 	r.in(space)
 	return r
 }
@@ -175,8 +212,7 @@ func (r *roster) answer(e *entry) *answers {
 
 // row takes a user's item apart again. The row shares memory with the next one.
 func (r *roster) row(e *entry) (transform.Row, []transform.Issue, error) {
-	r.item = slices.Grow(r.item[:0], int(e.item.len))
-	record, err := r.spill.read(e.item, r.item[:e.item.len])
+	record, err := r.items.get(e.item)
 	if err != nil {
 		return transform.Row{}, nil, err
 	}
