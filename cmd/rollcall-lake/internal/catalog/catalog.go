@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apache/iceberg-go"
@@ -90,12 +91,26 @@ func (s Settings) validateLocation() error {
 	switch {
 	case err != nil || at.RawQuery != "" || at.Fragment != "" || at.User != nil:
 		return &SettingError{"location", "it is no plain s3:// or file:// address", nil}
-	case at.Scheme == "s3" && at.Host != "":
-		return nil
-	case at.Scheme == "file" && at.Host == "" && filepath.IsAbs(at.Path) && strings.Trim(at.Path, "/") != "":
-		return nil
+	case at.Scheme == "s3" && at.Host != "", at.Scheme == "file" && at.Host == "" && filepath.IsAbs(at.Path) && strings.Trim(at.Path, "/") != "":
+		if s.staysAsWritten(at) {
+			return nil
+		}
+		return &SettingError{
+			"location", fmt.Sprintf("%q would become another address with the names of files behind it", s.Location),
+			[]string{"letters, digits and . _ - + = are safe in it; blanks, %, quotation marks, other alphabets and .. are not"},
+		}
 	}
 	return &SettingError{"location", fmt.Sprintf("%q is neither s3://BUCKET/PREFIX nor file:///FOLDER", s.Location), nil}
+}
+
+// staysAsWritten tells whether the addresses of files below a location begin with it. The library joins them as URLs, escaping what these do not take, and opens
+// local files unescaped: those of other locations are written, but then neither other readers find them, nor what lists the location to remove files.
+func (s Settings) staysAsWritten(at *url.URL) bool {
+	location := strings.TrimRight(s.Location, "/")
+	if at.Scheme == "file" { // where // is /
+		return at.EscapedPath() == at.Path && !strings.Contains(location, "%") && !slices.Contains(strings.Split(at.Path, "/"), "..")
+	}
+	return at.JoinPath("x").String() == location+"/x"
 }
 
 // database is the driver and address of an SQL catalog.
