@@ -3,7 +3,10 @@ package lake_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -279,4 +282,39 @@ func TestATypeThatHasNoPlaceIsAnError(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "column when") {
 		t.Errorf("%v", err)
 	}
+}
+
+// A partition's file that cannot be opened is an error, also where all rows of the partition came long before the end.
+func TestRowsThatTheStorageDoesNotTakeAreNotLost(t *testing.T) {
+	p := local(t)
+	l, c := p.must(t)
+	in := func(r *rows, org string, from, to int) *rows {
+		for i := from; i < to; i++ {
+			r.values[i]["org_id"] = org
+		}
+		return r
+	}
+	const all = 4000
+	before := in(users(all, fixed(1)), "one", 0, all)
+	publish(t, l, input(runID(1), one("users", before)))
+	// Only the partition of the first organization has a folder. Where the others would have theirs there are files.
+	data := filepath.Join(strings.TrimPrefix(p.Location, "file://"), "rollcall", "users", "data")
+	for bucket := range 4 {
+		f, err := os.OpenFile(filepath.Join(data, fmt.Sprintf("org_id_bucket=%d", bucket)), os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	after := in(users(all, func(i int) int { return 1 + i%10/9 }), "one", 0, all)
+	for i := range 20 {
+		after.values[i]["org_id"] = fmt.Sprintf("other %d", i)
+	}
+	err := l.Publish(t.Context(), input(runID(2), one("users", after)), func(r lake.Result) { t.Errorf("%+v", r) })
+	if err == nil {
+		t.Error("rows that could not be written are said to be there")
+	}
+	shows(t, c, "users", before)
 }

@@ -15,18 +15,21 @@ import (
 // bufferedBatches is how many batches wait for the writer of a file: a batch may be of some megabytes.
 const bufferedBatches = 4
 
-// write writes rows as data files of a table; no snapshot has them yet. It returns their number too.
+// write writes rows as data files of a table; no snapshot has them yet. It returns their number too. The library says nothing of a file that it could not open
+// where no more rows of that partition come: rows are counted on both sides.
 func write(ctx context.Context, t *table.Table, records iter.Seq2[arrow.RecordBatch, error]) (files []iceberg.DataFile, rows int64, err error) {
 	schema, err := table.SchemaToArrowSchema(t.Schema(), nil, true, false)
 	if err != nil {
 		return nil, 0, fmt.Errorf("write: %w", err)
 	}
+	var given int64
 	conformed := func(yield func(arrow.RecordBatch, error) bool) {
 		for b, err := range records {
 			if err == nil && b.NumRows() == 0 {
 				continue
 			}
 			if err == nil {
+				given += b.NumRows()
 				b, err = conform(ctx, schema, b)
 			}
 			if !yield(b, err) || err != nil {
@@ -40,6 +43,9 @@ func write(ctx context.Context, t *table.Table, records iter.Seq2[arrow.RecordBa
 		}
 		files = append(files, f)
 		rows += f.Count()
+	}
+	if rows != given {
+		return nil, 0, fmt.Errorf("write: the storage took %d of %d rows, and did not say why: is it full, or are too many files open?", rows, given)
 	}
 	return files, rows, nil
 }
