@@ -186,9 +186,10 @@ func (a *app) nightEraseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase",
 		Short: "Leave no byte in the lake of anybody who is not in the published night's versions",
-		Long: `Leave no byte in the lake of anybody who is not in the versions of the night that was published last: run after
-rollcall forget in the warehouse of an organization, which rewrote its versions. It is rollcall-lake erase over
-all organizations; that command alone would take one organization's warehouse for all there is.`,
+		Long: `Leave no byte in the lake of anybody who is not in the versions of the night that was published last, or that
+was about to be: run after rollcall forget in the warehouse of an organization, which rewrote its versions. It is
+rollcall-lake erase over all organizations; that command alone would take one organization's warehouse for all
+there is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := (workerFlags{nightFlags: n, jobs: 1, beat: 1, deadAfter: 3}).check(); err != nil {
@@ -198,7 +199,7 @@ all organizations; that command alone would take one organization's warehouse fo
 			if err != nil {
 				return err
 			}
-			d, err := night.LastPublished(cmd.Context(), p, date)
+			d, err := night.LastDecided(cmd.Context(), p, date)
 			if err != nil {
 				return noNight(err, date)
 			}
@@ -206,7 +207,7 @@ all organizations; that command alone would take one organization's warehouse fo
 		},
 	}
 	n.add(cmd.Flags())
-	cmd.Flags().StringVar(&date, "night", "", "the night that the lake shows (default: the one that was published last)")
+	cmd.Flags().StringVar(&date, "night", "", "the night that the lake shows (default: the latest that was published, or that a killed worker left on the way)")
 	a.jsonFlag(cmd)
 	return cmd
 }

@@ -508,3 +508,37 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	f.asked[org] = append(f.asked[org], request{at, r.URL.Path, sw.status})
 }
+
+// A worker can be killed between a night's last commit and the record of it. An erasure then must not take the lake back to the night before: to the worker that
+// goes on, the night would be one that was rolled back from.
+func TestEraseBetweenANightsCommitsAndItsRecord(t *testing.T) {
+	dir := t.TempDir()
+	results, warehouses, env := filepath.Join(dir, "results"), filepath.Join(dir, "warehouses"), lakeEnv(dir)
+	p, err := night.Open(t.Context(), results, night.ObjectStorage{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(says string, args ...string) {
+		t.Helper()
+		o := command(t, env, append(args, "--results", results, "--warehouses", warehouses)...)
+		if o.code != 0 || !strings.Contains(o.stdout, says) {
+			t.Fatalf("%v: exit code %d, want %q\n%s%s", args, o.code, says, o.stdout, o.stderr)
+		}
+	}
+	for i, date := range []string{"2026-11-22", nightDate} {
+		run := fmt.Sprintf("2026112%d-000000-000001", 2+i)
+		if _, _, err := night.Freeze(t.Context(), p, date, []string{"acme"}, time.Date(2026, 11, 22+i, 1, 0, 0, 0, time.UTC), false); err != nil {
+			t.Fatal(err)
+		}
+		warehouse(t, filepath.Join(warehouses, "acme"), run, []string{"Ada", "Bob", "Cleo"}[:2+i]...)
+		if _, err := night.Record(t.Context(), p, night.Result{Night: date, Org: "acme", Run: run, Version: run}); err != nil {
+			t.Fatal(err)
+		}
+		step(fmt.Sprintf("%d rows", 2+i), "night", "publish", "--night", date)
+	}
+	if err := os.Remove(filepath.Join(results, "nights", nightDate, "published.json")); err != nil {
+		t.Fatal(err)
+	}
+	step("unchanged  3 rows", "night", "erase")
+	step("shown  3 rows", "night", "publish", "--night", nightDate)
+}

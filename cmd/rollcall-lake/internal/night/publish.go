@@ -171,8 +171,9 @@ func PublishTo(ctx context.Context, p *Place, night string, r Rollcall, allowMis
 	})
 }
 
-// LastPublished is the decision of the latest night that was published, or of the one that is named; an error wrapping fs.ErrNotExist where there is none.
-func LastPublished(ctx context.Context, p *Place, night string) (d Decision, err error) {
+// LastDecided is the decision of the latest night that has one, or of the night that is named; an error wrapping fs.ErrNotExist where there is none. It may be that
+// the lake shows it and nobody lived to record that: the night before would take back what was published.
+func LastDecided(ctx context.Context, p *Place, night string) (d Decision, err error) {
 	if night != "" {
 		if err := CheckDate(night); err != nil {
 			return d, err
@@ -184,15 +185,11 @@ func LastPublished(ctx context.Context, p *Place, night string) (d Decision, err
 		return d, err
 	}
 	for _, night := range slices.Backward(nights) {
-		published, err := p.isThere(ctx, publishedName(night), new(Published))
-		if err != nil {
+		if there, err := p.isThere(ctx, decisionName(night), &d); there || err != nil {
 			return d, err
 		}
-		if published {
-			return d, p.readDoc(ctx, decisionName(night), &d)
-		}
 	}
-	return d, fmt.Errorf("the latest published night: %w", fs.ErrNotExist)
+	return d, fmt.Errorf("the latest night that was published: %w", fs.ErrNotExist)
 }
 
 // sorted are the organizations of a plan in a state's order.
