@@ -97,13 +97,13 @@ func (a *app) runLake(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("run %s: %w", path, syscall.Exec(path, argv, env)) //nolint:gosec // the program that the configuration names, or ours
 }
 
-// thisLake tells whether arguments of publish say how it speaks alone, and not which lake it publishes to, or that it only explains itself.
+// thisLake tells whether arguments of publish say how it speaks and works alone, and not which lake it publishes to, or that it only explains itself.
 func thisLake(args []string) bool {
 	for i := 0; i < len(args); i++ {
 		name, _, given := strings.Cut(args[i], "=")
 		switch name {
-		case "--json":
-		case "--log-level", "--log-format":
+		case "--json", "--path-style":
+		case "--log-level", "--log-format", "--held-rows", "--buckets", "--region":
 			if !given {
 				i++
 			}
