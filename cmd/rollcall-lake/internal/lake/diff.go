@@ -2,7 +2,9 @@ package lake
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -53,11 +55,11 @@ func (l *Lake) change(ctx context.Context, t, target *table.Table, src Source, e
 	}
 	c, err := l.comparison(ctx, t, target, src)
 	if c == nil || err != nil {
-		return &change{whole: true}, err
+		return &change{whole: true}, notMissing(err)
 	}
 	added, rows, err := write(ctx, target, c.changed(ctx))
 	if err != nil {
-		return nil, err
+		return &change{whole: true}, notMissing(err)
 	}
 	if c.tooMuch() {
 		c.discard(ctx, added)
@@ -68,6 +70,14 @@ func (l *Lake) change(ctx context.Context, t, target *table.Table, src Source, e
 		return nil, err
 	}
 	return &change{added: added, rows: rows, deletes: deletes, users: len(c.users)}, nil
+}
+
+// notMissing is the error of a comparison, but that a file of the table is gone: then there is nothing to compare with, and the table is replaced.
+func notMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // comparison is one that is to be carried out; nil where the table is to be replaced in any case.

@@ -18,8 +18,8 @@
 // snapshot, and one commit with everything else.
 //
 // A table without user_id of which anything changed, one of whose rows more than ReplaceShare are to be written or deleted, one with a column whose new type Iceberg
-// cannot widen the old one to, and one that another program put equality deletes into or made another format version of, is replaced whole: all its files, the delete
-// files included, go in the commit that brings the new ones. So a table that another program wrote to, or that a publish left half way, is mended by the
+// cannot widen the old one to, one that another program put equality deletes into or made another format version of, and one a file of which is gone from the
+// storage, is replaced whole: all its files, the delete files included, go in the commit that brings the new ones. So a table that another program wrote to, or that a publish left half way, is mended by the
 // next run, and the state that is committed never depends on what somebody believed to be there.
 //
 // One thing is believed: a table's own present snapshot. Its summary says what content of which version it has (rollcall.content-sha256, of the hashes

@@ -318,3 +318,36 @@ func TestRowsThatTheStorageDoesNotTakeAreNotLost(t *testing.T) {
 	}
 	shows(t, c, "users", before)
 }
+
+// Files of rows or deletes that somebody removed from the storage, a rule of the bucket's say, are what a publish does without.
+func TestWhatIsMissingIsMended(t *testing.T) {
+	for name, gone := range map[string]func(path string) bool{
+		"rows":    func(path string) bool { return !strings.HasSuffix(path, "-deletes.parquet") },
+		"deletes": func(path string) bool { return strings.HasSuffix(path, "-deletes.parquet") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := local(t)
+			l, c := p.must(t)
+			publish(t, l, input(runID(1), one("users", users(500, fixed(1)))))
+			publish(t, l, input(runID(2), one("users", users(500, changed(20)))))
+			removed := 0
+			err := filepath.WalkDir(strings.TrimPrefix(p.Location, "file://"), func(path string, _ fs.DirEntry, err error) error {
+				if err != nil || !strings.HasSuffix(path, ".parquet") || !gone(path) {
+					return err
+				}
+				removed++
+				return os.Remove(path)
+			})
+			if err != nil || removed == 0 {
+				t.Fatalf("%d files removed, %v", removed, err)
+			}
+			three := users(500, changed(30))
+			if r := publish(t, l, input(runID(3), one("users", three)))["users"]; r.Did != lake.DidReplace || r.Attempts != 1 {
+				t.Errorf("%+v", r)
+			}
+			shows(t, c, "users", three)
+			erase(t, l, input(runID(3), one("users", three)))
+			shows(t, c, "users", three)
+		})
+	}
+}
