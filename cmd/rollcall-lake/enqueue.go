@@ -80,7 +80,7 @@ night publishes is all there is: a list that lacks organizations of the night be
 The queue is at ROLLCALL_LAKE_QUEUE (postgres://…), else at the SQL catalog's ROLLCALL_LAKE_URI.`,
 		Example: `  rollcall-lake enqueue --night 2026-11-23 --orgs /etc/rollcall/orgs --results /srv/rollcall/results
   rollcall-lake enqueue --night "$(date +%F)" --orgs - < orgs`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := readOrgs(cmd.InOrStdin(), orgs)
 			if err != nil {

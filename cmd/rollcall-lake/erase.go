@@ -27,7 +27,7 @@ their files, for they hold what users were: run the jobs again.
 It can be run again at any time, and goes on. It ends with 11 when another publisher is at work, whose files could
 hold what should be gone: run it again then. No other program may write to the tables meanwhile. Versions
 that a bucket keeps of removed objects are the bucket's: give it a lifecycle rule.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v, err := version.Current(a.warehouse)
 			if err != nil {

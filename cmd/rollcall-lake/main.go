@@ -202,3 +202,10 @@ func visible(s string) string {
 }
 
 func usage(_ *cobra.Command, err error) error { return &usageError{message: err.Error()} }
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usage(cmd, err)
+	}
+	return nil
+}

@@ -219,8 +219,12 @@ func TestWrongSettings(t *testing.T) {
 	if o := command(t, nil, "nonsense"); o.code != 64 {
 		t.Errorf("%+v", o)
 	}
-	if o := command(t, nil, "publish", "--nonsense"); o.code != 64 {
-		t.Errorf("%+v", o)
+	for _, name := range []string{"publish", "status", "maintain", "erase", "enqueue", "night status", "night publish", "night erase", "night serve"} {
+		for _, nonsense := range []string{"--nonsense", "nonsense"} {
+			if o := command(t, nil, append(strings.Fields(name), nonsense)...); o.code != 64 {
+				t.Errorf("%s %s: %+v", name, nonsense, o)
+			}
+		}
 	}
 }
 

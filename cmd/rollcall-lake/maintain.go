@@ -27,7 +27,7 @@ func (a *app) maintainCommand() *cobra.Command {
 
 Each is a commit of its own and changes nothing of what a table shows. A publisher may be at work: one of
 the two begins again with what the other left.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case u.KeepSnapshots < 1:

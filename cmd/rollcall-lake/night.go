@@ -40,7 +40,7 @@ func (a *app) nightStatusCommand() *cobra.Command {
 (nobody tries it any more), not in the queue (enqueue again), retrying, held off (another process
 holds its warehouse), running, waiting, done. Without ROLLCALL_LAKE_QUEUE, what has no outcome is
 waiting. RATE is the share of the requests allowed in the run's minutes that the run made.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.nightStatus(cmd.Context(), n, date) },
 	}
 	n.add(cmd.Flags())
@@ -158,7 +158,7 @@ one commits.
 It is refused until every organization has a result or has failed, and, where some failed, without
 --allow-missing: with it, those keep the rows of their last version. What is published is decided once
 (nights/DATE/publish.json); an organization that is fetched later is in the next night.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := (workerFlags{nightFlags: n, jobs: 1, beat: 1, deadAfter: 3}).check(); err != nil {
 				return err
@@ -190,7 +190,7 @@ func (a *app) nightEraseCommand() *cobra.Command {
 was about to be: run after rollcall forget in the warehouse of an organization, which rewrote its versions. It is
 rollcall-lake erase over all organizations; that command alone would take one organization's warehouse for all
 there is.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := (workerFlags{nightFlags: n, jobs: 1, beat: 1, deadAfter: 3}).check(); err != nil {
 				return err
@@ -231,7 +231,7 @@ func (a *app) nightServeCommand() *cobra.Command {
 		Long: `Serve a page with one row an organization of the latest night, or of /DATE, and the same as JSON at
 /DATE.json. It shows names of organizations and numbers, nothing of users, and asks nobody who he is: it
 is for a loopback address, or for behind a proxy that asks.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := a.place(cmd.Context(), n)
 			if err != nil {

@@ -45,7 +45,7 @@ written every night.`,
 		Example: `  rollcall-lake publish --warehouse /var/lib/rollcall \
     --catalog rest --uri https://catalog.example.com --location s3://lake/rollcall --region eu-central-1
   rollcall-lake publish --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v, err := version.Current(a.warehouse)
 			if err != nil {

@@ -35,7 +35,7 @@ func (a *app) statusCommand() *cobra.Command {
 and whether it is behind the warehouse's current version (where there is a warehouse here).
 
 Many delete files make reading slow, and many snapshots keep files that nobody reads: maintain is for both.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := standing{Namespace: a.namespace, Location: a.settings.Location}
 			switch v, err := version.Current(a.warehouse); {
