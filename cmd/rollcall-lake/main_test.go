@@ -205,6 +205,8 @@ func TestWrongSettings(t *testing.T) {
 		{"LOCATION", "s3://bucket/a//b", "location: "},
 		{"LOCATION", "s3://bucket/a/../b", "location: "},
 		{"NAMESPACE", "a b", "namespace: "},
+		{"LOG_LEVEL", "loud", "log-level: "},
+		{"LOG_FORMAT", "xml", "log-format: "},
 		{"BUCKETS", "0", "buckets: "},
 		{"HELD_ROWS", "0", "held-rows: "},
 		{"HELD_ROWS", "4294967296", "held-rows: "},

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -113,6 +114,12 @@ func (a *app) prepare(flags *pflag.FlagSet) error {
 	credential, _ := a.env("ROLLCALL_LAKE_CREDENTIAL")
 	a.settings.Token, a.settings.Credential = catalog.Secret(token), catalog.Secret(credential)
 	a.logger()
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, a.logLevel) {
+		errs = append(errs, &usageError{message: fmt.Sprintf("log-level: %q is not debug, info, warn or error", a.logLevel)})
+	}
+	if !slices.Contains([]string{"auto", "console", "json"}, a.logFormat) {
+		errs = append(errs, &usageError{message: fmt.Sprintf("log-format: %q is not auto, console or json", a.logFormat)})
+	}
 	if !namespaceName.MatchString(a.namespace) {
 		errs = append(errs, &usageError{message: fmt.Sprintf("namespace: %q is no name of letters, digits and _", a.namespace)})
 	}
