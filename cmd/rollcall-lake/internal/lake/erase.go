@@ -22,8 +22,8 @@ type Erased struct {
 	Removed   int    `json:"files_removed"`
 }
 
-// Erase makes the tables equal to a version, compared by content even where they are marked with its run, and then leaves no byte in the tables'
-// locations that is not of it: files that have deleted rows or dropped columns in them are written anew, all other snapshots, branches and tags expire, and every
+// Erase makes the tables equal to a version, compared by content even where they are marked with its run, and then leaves no byte in the folders
+// of the tables' data and metadata that is not of it: files that have deleted rows or dropped columns in them are written anew, all other snapshots, branches and tags expire, and every
 // file that is then nobody's is removed, however young. It can be run again at any time, and goes on.
 //
 // Removing young files beside other publishers is safe by a fence. The files are listed; then a snapshot is committed that changes nothing, so that whoever
@@ -64,7 +64,7 @@ func (l *Lake) purge(ctx context.Context, name string) (Erased, error) {
 	if err != nil {
 		return e, err
 	}
-	listed, err := list(ctx, t)
+	listed, err := list(ctx, t, ours...)
 	if err != nil {
 		return e, err
 	}
@@ -210,8 +210,11 @@ func (l *Lake) fence(ctx context.Context, name string) (*table.Table, error) {
 	return t, nil
 }
 
-// list is all files at a table's location.
-func list(ctx context.Context, t *table.Table) (map[string]bool, error) {
+// ours are the folders of a table's location that it has its files in. Beside them may be the tables of a namespace that begins with this table's name.
+var ours = []string{"data", "metadata"}
+
+// list is all files at a table's location, in these folders of it where any are named.
+func list(ctx context.Context, t *table.Table, folders ...string) (map[string]bool, error) {
 	storage, err := t.FS(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the storage: %w", err)
@@ -220,24 +223,33 @@ func list(ctx context.Context, t *table.Table) (map[string]bool, error) {
 	if !ok {
 		return nil, errors.New("this storage cannot list its files")
 	}
+	roots := []string{t.Location()}
+	if len(folders) > 0 {
+		roots = nil
+	}
+	for _, folder := range folders {
+		roots = append(roots, join(t.Location(), folder))
+	}
 	out := map[string]bool{}
-	err = all.WalkDir(t.Location(), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) { // it went meanwhile
+	for _, root := range roots {
+		err := all.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) { // it went meanwhile, or there is no such folder
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !d.IsDir() {
+				out[plain(path)] = true
+			}
 			return nil
-		}
+		})
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("list the files of table %s: %w", nameOf(t), err)
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !d.IsDir() {
-			out[plain(path)] = true
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list the files of table %s: %w", nameOf(t), err)
 	}
 	return out, nil
 }
@@ -300,7 +312,7 @@ func removeUnreferenced(ctx context.Context, t *table.Table, listed map[string]b
 	if err != nil {
 		return fmt.Errorf("table %s: %w", e.Table, err)
 	}
-	now, err := list(ctx, t)
+	now, err := list(ctx, t, ours...)
 	if err != nil {
 		return err
 	}
@@ -329,7 +341,7 @@ func nothingElse(ctx context.Context, t *table.Table) error {
 	if err != nil {
 		return err
 	}
-	there, err := list(ctx, t)
+	there, err := list(ctx, t, ours...)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -299,4 +301,31 @@ func maintenance(t *testing.T, p place) {
 	next := users(140, fixed(1))
 	publish(t, l, input(runID(9), one("users", next)))
 	shows(t, c, "users", next)
+}
+
+// The tables of namespace rollcall.users are in the folder of table users of namespace rollcall.
+func TestTablesOfANamespaceWithinAreLeftAlone(t *testing.T) {
+	p := local(t)
+	l, c := p.must(t)
+	p.Namespace = "rollcall.users"
+	within, inner := p.must(t)
+	r := users(20, fixed(1))
+	publish(t, l, input(runID(1), one("users", r)))
+	publish(t, within, input(runID(1), one("users", r)))
+	err := filepath.WalkDir(strings.TrimPrefix(p.Location, "file://"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chtimes(path, time.Time{}, time.Now().Add(-1000*time.Hour))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Maintain(t.Context(), lake.Upkeep{MinFiles: 5, KeepSnapshots: 1, OrphanAge: time.Hour}, func(lake.Maintained) {}); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, inner, "users", r)
+	erase(t, l, input(runID(1), one("users", r)))
+	shows(t, inner, "users", r)
+	shows(t, c, "users", r)
 }

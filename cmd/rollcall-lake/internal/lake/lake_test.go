@@ -60,7 +60,7 @@ type shelf struct {
 }
 
 func (s *shelf) id(name string) icebergtable.Identifier {
-	return icebergtable.Identifier{s.namespace, name}
+	return append(strings.Split(s.namespace, "."), name)
 }
 
 // open opens a lake, and returns its catalog too.
@@ -70,7 +70,7 @@ func (p place) open(ctx context.Context, mem memory.Allocator, hooks lake.Hooks)
 		return nil, nil, err
 	}
 	c := &shelf{opened, cmp.Or(p.Namespace, "rollcall")}
-	if err := c.EnsureNamespace(ctx, icebergtable.Identifier{c.namespace}); err != nil {
+	if err := c.EnsureNamespace(ctx, strings.Split(c.namespace, ".")); err != nil {
 		return nil, nil, err
 	}
 	return lake.New(c, lake.Options{Namespace: c.namespace, Location: p.Location, Buckets: 4, Catalog: p.Kind, Memory: mem, Hooks: hooks}), c, nil

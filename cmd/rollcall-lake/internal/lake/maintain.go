@@ -11,7 +11,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/compute"
 	"github.com/apache/iceberg-go"
-	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
 	"github.com/apache/iceberg-go/table/compaction"
 )
@@ -244,30 +243,33 @@ func (l *Lake) sweep(ctx context.Context, u Upkeep, m *Maintained) error {
 	if err != nil || t == nil {
 		return err
 	}
-	if err := listable(ctx, t); err != nil {
-		return err
+	for _, folder := range ours {
+		there, err := list(ctx, t, folder)
+		if err != nil {
+			return err
+		}
+		if len(there) == 0 {
+			continue
+		}
+		if err := sweepFolder(ctx, t, join(t.Location(), folder), u, m); err != nil {
+			return err
+		}
 	}
-	r, err := t.DeleteOrphanFiles(ctx, table.WithFilesOlderThan(u.OrphanAge))
+	return nil
+}
+
+func sweepFolder(ctx context.Context, t *table.Table, folder string, u Upkeep, m *Maintained) error {
+	r, err := t.DeleteOrphanFiles(ctx, table.WithLocation(folder), table.WithFilesOlderThan(u.OrphanAge))
 	for attempt := 1; errors.Is(err, fs.ErrNotExist) && attempt < conflicts; attempt++ { // a publisher removed what it had written: the list is begun again
 		if err := pause(ctx, attempt); err != nil {
 			return err
 		}
-		r, err = t.DeleteOrphanFiles(ctx, table.WithFilesOlderThan(u.OrphanAge))
+		r, err = t.DeleteOrphanFiles(ctx, table.WithLocation(folder), table.WithFilesOlderThan(u.OrphanAge))
 	}
 	if err != nil {
 		return fmt.Errorf("table %s: remove orphan files: %w", m.Table, err)
 	}
-	m.Orphans, m.OrphanBytes = len(r.DeletedFiles), r.TotalSizeBytes
-	return nil
-}
-
-func listable(ctx context.Context, t *table.Table) error {
-	fs, err := t.FS(ctx)
-	if err != nil {
-		return fmt.Errorf("open the storage: %w", err)
-	}
-	if _, ok := fs.(iceio.ListableIO); !ok {
-		return errors.New("this storage cannot list its files")
-	}
+	m.Orphans += len(r.DeletedFiles)
+	m.OrphanBytes += r.TotalSizeBytes
 	return nil
 }
