@@ -151,7 +151,7 @@ func hasDropped(s *iceberg.Schema, f iceberg.DataFile) bool {
 func (l *Lake) expireOthers(ctx context.Context, name string, e *Erased) error {
 	var last error
 	for attempt := 1; attempt <= conflicts; attempt++ {
-		if attempt > 1 {
+		if last != nil { // after a commit that was made it is only looked whether there are others again
 			l.retry(name, attempt, last)
 			if err := pause(ctx, attempt); err != nil {
 				return err

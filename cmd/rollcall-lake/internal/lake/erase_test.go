@@ -329,3 +329,17 @@ func TestTablesOfANamespaceWithinAreLeftAlone(t *testing.T) {
 	shows(t, inner, "users", r)
 	shows(t, c, "users", r)
 }
+
+func TestEraseAloneTriesNothingAgain(t *testing.T) {
+	l, c, err := local(t).open(t.Context(), memory.DefaultAllocator, lake.Hooks{Retry: func(table string, attempt int, err error) {
+		t.Errorf("table %s, attempt %d: %v", table, attempt, err)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for night := range 3 {
+		publish(t, l, input(runID(night+1), one("users", users(20, fixed(night)))))
+	}
+	erase(t, l, input(runID(3), one("users", users(20, fixed(2)))))
+}
