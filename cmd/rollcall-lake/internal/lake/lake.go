@@ -106,11 +106,18 @@ type Source interface {
 	Close() error
 }
 
-// OlderError says that a table shows a newer run than the one to be published.
-type OlderError struct{ Table, Run, Shows string }
+// OlderError says that a table shows a newer run than the one to be published, or was rolled back from one.
+type OlderError struct {
+	Table, Run, Newer string
+	RolledBack        bool
+}
 
 func (e *OlderError) Error() string {
-	return fmt.Sprintf("table %s shows run %s, which is newer than %s", e.Table, e.Shows, e.Run)
+	has := "shows"
+	if e.RolledBack {
+		has = "was rolled back from"
+	}
+	return fmt.Sprintf("table %s %s run %s, which is newer than %s", e.Table, has, e.Newer, e.Run)
 }
 
 // Hints says what to do.

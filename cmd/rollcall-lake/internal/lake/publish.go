@@ -131,9 +131,9 @@ func allows(s state, run string, r rule, name string) (did string, err error) {
 	case run == s.rolledBack:
 		return DidHold, nil
 	case run < s.run:
-		return "", &OlderError{name, run, s.run}
+		return "", &OlderError{Table: name, Run: run, Newer: s.run}
 	case run < s.rolledBack:
-		return "", &OlderError{name, run, s.rolledBack}
+		return "", &OlderError{Table: name, Run: run, Newer: s.rolledBack, RolledBack: true}
 	}
 	return "", nil
 }

@@ -218,7 +218,7 @@ func TestAnOlderRunIsRefused(t *testing.T) {
 	publish(t, l, input(runID(2), one("users", two)))
 	err := l.Publish(t.Context(), input(runID(1), one("users", users(50, fixed(1)))), func(lake.Result) {})
 	var older *lake.OlderError
-	if !errors.As(err, &older) || older.Shows != runID(2) {
+	if !errors.As(err, &older) || older.Newer != runID(2) {
 		t.Errorf("%v", err)
 	}
 	shows(t, c, "users", two)

@@ -43,7 +43,7 @@ func TestRollback(t *testing.T) {
 	}
 	all(1)
 	var older *lake.OlderError
-	if err := l.Publish(t.Context(), input(runID(2), version[2]), func(lake.Result) {}); !errors.As(err, &older) {
+	if err := l.Publish(t.Context(), input(runID(2), version[2]), func(lake.Result) {}); !errors.As(err, &older) || !older.RolledBack {
 		t.Errorf("%v", err)
 	}
 	rollback(t, l, runID(2), nil) // forward, not all the way
