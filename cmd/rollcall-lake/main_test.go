@@ -230,6 +230,15 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
+func TestAWorkersTimesAreNotNegative(t *testing.T) {
+	dir := t.TempDir()
+	for _, flag := range []string{"put-off", "grace", "dead-after"} {
+		if o := command(t, lakeEnv(dir), "worker", "--warehouses", dir, "--results", dir, "--"+flag, "-1s"); o.code != 64 || !strings.HasPrefix(o.stderr, "error: "+flag+": ") {
+			t.Errorf("%s: %+v", flag, o)
+		}
+	}
+}
+
 func TestNoSecretIsPrinted(t *testing.T) {
 	const password, token = "pass-w0rd!", "t0ken-of-mine"
 	for _, env := range []map[string]string{

@@ -81,6 +81,10 @@ func (w workerFlags) check() error {
 		return &usageError{message: fmt.Sprintf("jobs: %d is not between 1 and 1000", w.jobs)}
 	case w.beat <= 0 || w.deadAfter < 3*w.beat:
 		return &usageError{message: fmt.Sprintf("dead-after: %s is not three times --beat (%s) or more", w.deadAfter, w.beat)}
+	case w.snooze < 0:
+		return &usageError{message: fmt.Sprintf("put-off: %s is negative", w.snooze)}
+	case w.grace < 0:
+		return &usageError{message: fmt.Sprintf("grace: %s is negative", w.grace)}
 	case w.until != "":
 		return night.CheckDate(w.until)
 	}
