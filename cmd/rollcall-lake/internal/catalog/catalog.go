@@ -217,7 +217,7 @@ func (e *UnavailableError) Unwrap() error { return e.err }
 
 // Hints says what to do.
 func (e *UnavailableError) Hints() []string {
-	return []string{"nothing is lost: the next publish brings the tables to the then current version"}
+	return []string{"the tables are as they were: run it again when the catalog is there, which --uri names"}
 }
 
 // cleaned is an error without what is secret in the settings.
