@@ -31,7 +31,7 @@ const oneThread = "threads=1"
 // DuckDB holds up to two blocks of 256 KiB of each column that is being written, of all tables at once. Where that does not fit, it fails rather
 // than use the disk.
 const (
-	leastMemory     = 96  // MiB
+	leastMemory     = 144 // MiB; with 96 a quarter of what is loaded goes to the disk first
 	memoryOfAColumn = 768 // KiB
 )
 
