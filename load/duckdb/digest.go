@@ -27,8 +27,8 @@ func (d Digest) Add(o Digest) Digest {
 	return Digest{d.Rows + o.Rows, high, sum}
 }
 
-// hashedBy begins the text of a digest: another DuckDB may hash in another way.
-const hashedBy = "duckdb-v1.1.2:"
+// hashedBy begins the text of a digest: another DuckDB may hash in another way, and other expressions do.
+const hashedBy = "duckdb-v1.1.2-2:"
 
 // String is a digest without its number of rows, for ParseDigest.
 func (d Digest) String() string { return fmt.Sprintf("%s%016x%016x", hashedBy, d.high, d.low) }
