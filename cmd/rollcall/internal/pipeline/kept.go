@@ -10,15 +10,15 @@ import (
 )
 
 // learnKept takes in the preferences that the sweep did not: those of users who are kept though they were not seen, and, where a column gets
-// another type, those of users whose items are what they were. Columns are typed for them too, or what others bring might leave theirs a type
-// that their values do not fit.
+// another type or a contract kept values out of it that it has no more, those of users whose items are what they were. Columns are typed for them too, or
+// what others bring might leave theirs a type that their values do not fit.
 func (r *run) learnKept(ctx context.Context, d *decisions) error {
 	if d.any(kept) {
 		if err := r.learnOf(ctx, d, func(x *decision) bool { return x.what == kept }); err != nil {
 			return err
 		}
 	}
-	if !r.prior.exists || !r.prefs.Widens() {
+	if !r.prior.exists || !r.reuses || !r.prefs.Widens() && !r.prior.barred {
 		return nil
 	}
 	return r.learnOf(ctx, d, func(x *decision) bool { return x.entry != nil && x.entry.reused })

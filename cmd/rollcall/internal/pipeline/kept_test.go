@@ -123,3 +123,44 @@ func TestPreferencesOfTheUnchangedAreLearned(t *testing.T) {
 		t.Errorf("the column has %v", got)
 	}
 }
+
+// TestWhatAContractKeptOutIsLearned: a contract quarantines the texts that all have under a new key. Once it evolves, one user has a number there, and
+// the items of the others are what they were.
+func TestWhatAContractKeptOutIsLearned(t *testing.T) {
+	_, c := nights(t, sandbox.Options{Users: 12, Limits: "none"})
+	c.Models = config.ModelsNone
+	const text, number = `"odd":"loud"`, `"odd":5`
+	n := 0
+	through(t, c, func(_ string, body []byte) []byte {
+		if n > 0 {
+			body = bytes.ReplaceAll(body, []byte(`"preferences":{`), []byte(`"preferences":{`+text+`,`))
+			body = bytes.ReplaceAll(body, []byte(text+`,}`), []byte(text+`}`))
+		}
+		if n > 1 { // all are on one page, so this is the same user each time
+			body = bytes.Replace(body, []byte(text), []byte(number), 1)
+		}
+		return body
+	})
+	night(t, c)
+	n, c.SchemaContract = 1, "quarantine"
+	if s := night(t, c); s.QuarantinedCells != 12 {
+		t.Fatalf("second night: %d cells quarantined", s.QuarantinedCells)
+	}
+	n, c.SchemaContract = 2, "evolve"
+	if s := night(t, c); s.Status != Certified || s.Changed != 1 || s.QuarantinedCells != 0 {
+		t.Fatalf("third night: %s, %d changed, %d cells quarantined", s.Status, s.Changed, s.QuarantinedCells)
+	}
+	got := map[string]int{}
+	err := eachBatch(t.Context(), currentVersion(t, c), memory.DefaultAllocator, schema.NameUsersFlat, []string{"pref_odd"}, func(b transform.Columns) error {
+		for i := range b.Rows() {
+			got[strings.Clone(b.Text("pref_odd", i).String)]++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[`"loud"`] != 11 || got["5"] != 1 {
+		t.Errorf("the column has %v", got)
+	}
+}

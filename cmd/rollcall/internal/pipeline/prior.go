@@ -35,6 +35,7 @@ type prior struct {
 	issueRows  []string                       // raw rows without an identity, sorted
 	issueCells int64                          // quarantined cells
 	issues     map[identity][]transform.Issue // cells that cannot be found again in what the tables have
+	barred     bool                           // preferences were kept out of learned columns, as only a contract does
 
 	hasMemories bool // there is a table user_memories
 
@@ -192,6 +193,7 @@ type priorColumn struct {
 	origin            schema.Origin
 	types             []string
 	firstRun, lastRun string
+	declared          bool
 }
 
 func (p *prior) loadColumns(ctx context.Context, mem memory.Allocator) error {
@@ -212,7 +214,8 @@ func (p *prior) loadColumns(ctx context.Context, mem memory.Allocator) error {
 			for k := range types {
 				types[k] = strings.Clone(types[k])
 			}
-			p.columns[key] = priorColumn{schema.Origin(p.intern(c.Text("origin", i).String)), types, p.intern(c.Text("first_run", i).String), p.intern(c.Text("last_run", i).String)}
+			declared, _ := c.Bool("declared", i)
+			p.columns[key] = priorColumn{schema.Origin(p.intern(c.Text("origin", i).String)), types, p.intern(c.Text("first_run", i).String), p.intern(c.Text("last_run", i).String), declared}
 		}
 		return nil
 	})
@@ -227,6 +230,7 @@ func (p *prior) loadIssues(ctx context.Context, mem memory.Allocator) error {
 				continue
 			}
 			p.issueCells++
+			p.barred = p.barred || strings.HasPrefix(issue.Column, "pref_") && !p.columns[[2]string{schema.NameUsersFlat, issue.Column}].declared
 			if !issue.Rederived() {
 				id := identity{p.intern(c.Text("_scope", i).String), strings.Clone(c.Text("user_id", i).String)}
 				p.issues[id] = append(p.issues[id], issue)
