@@ -74,23 +74,28 @@ func (s *Space) alloc(n int) []byte {
 }
 
 // grow maps another region. Its zeros are written out first: where the disk has no room for them, that is told now, and not by a signal once they are
-// written to. Then, and where memory cannot be mapped, there is no more room, and false.
+// written to. Then, and where memory cannot be mapped, there is no more room, and false; what was written goes, for the disk is not this file's alone.
 func (s *Space) grow() bool {
 	end := int64(len(s.regions)) * regionBytes
 	zeros := make([]byte, aroundBytes)
 	for off := int64(0); off < regionBytes; off += int64(len(zeros)) {
 		if _, err := s.file.WriteAt(zeros, end+off); err != nil {
-			s.full = true
-			return false
+			return s.give(end)
 		}
 	}
 	r, err := unix.Mmap(int(s.file.Fd()), end, regionBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		s.full = true
-		return false
+		return s.give(end)
 	}
 	s.regions, s.used = append(s.regions, r), 0
 	return true
+}
+
+// give gives back what the file has beyond end, and is false.
+func (s *Space) give(end int64) bool {
+	s.full = true
+	_ = s.file.Truncate(end) // where it cannot be done, the room is taken until Close
+	return false
 }
 
 // look counts what is looked at, n bytes that were not looked at just before, and from time to time drops from memory whatever is there.
