@@ -8,12 +8,13 @@ import (
 // BatchBytes is roughly how much memory the cells of a batch take, in bytes. A slice of a larger batch counts for its own rows.
 func BatchBytes(batch arrow.Record) (n int64) {
 	for _, c := range batch.Columns() {
-		n += arrayBytes(c)
+		n += ArrayBytes(c)
 	}
 	return n
 }
 
-func arrayBytes(a arrow.Array) int64 {
+// ArrayBytes is BatchBytes of a column.
+func ArrayBytes(a arrow.Array) int64 {
 	rows := int64(a.Len())
 	if rows == 0 {
 		return 0
@@ -28,7 +29,7 @@ func arrayBytes(a arrow.Array) int64 {
 		_, to := a.ValueOffsets(a.Len() - 1)
 		elements := array.NewSlice(a.ListValues(), from, to)
 		defer elements.Release()
-		return 4*rows + arrayBytes(elements)
+		return 4*rows + ArrayBytes(elements)
 	}
 	if t, ok := a.DataType().(arrow.FixedWidthDataType); ok {
 		return (rows*int64(t.BitWidth()) + 7) / 8

@@ -165,6 +165,9 @@ func (c Columns) With(o arrow.Record) Columns {
 	return Columns{array.NewRecord(c.batch.Schema(), columns, c.batch.NumRows()), c.index}
 }
 
+// Batch is the batch itself.
+func (c Columns) Batch() arrow.Record { return c.batch }
+
 // Release gives up what With made.
 func (c Columns) Release() { c.batch.Release() }
 

@@ -10,7 +10,7 @@ import (
 // org is the organization that everybody asks for.
 const org = "acme"
 
-// generation is what the organization's users were at a time: in later ones one user in a hundred is changed.
+// generation is what the organization's users were at a time: in later ones one user in a hundred has another name, preference and time of change.
 type generation int
 
 const changedEvery = 100
@@ -146,8 +146,8 @@ func (w *writer) user(i int, g generation) {
 	w.raw(`,"email":"member`)
 	w.int(i)
 	first, last := w.one(given), w.one(family)
-	if changed {
-		last += "-" + w.one(family)
+	if changed { // without a number more from the generator, or all that follows would change too
+		last += "-" + family[i%len(family)]
 	}
 	w.member(`@example.com","first_name":`, first, escaped)
 	w.member(`,"last_name":`, last, escaped)

@@ -364,7 +364,7 @@ func TestBatchesFromParquet(t *testing.T) {
 	}
 	made := deletions(mem, "made", 100)
 	defer made.Release()
-	if err := errors.Join(pw.Append(made), pw.Close()); err != nil {
+	if err := errors.Join(pw.Append(t.Context(), made), pw.Close()); err != nil {
 		t.Fatal(err)
 	}
 	path := newPath(t)

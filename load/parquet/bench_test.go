@@ -25,7 +25,7 @@ func writeUsers(b *testing.B, dir string, batches []arrow.Record) {
 		b.Fatal(err)
 	}
 	for _, batch := range batches {
-		if err := w.Append(batch); err != nil {
+		if err := w.Append(b.Context(), batch); err != nil {
 			b.Fatal(err)
 		}
 	}

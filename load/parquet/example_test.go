@@ -32,7 +32,7 @@ func Example() {
 	}
 	batch := b.NewRecord()
 	defer batch.Release()
-	if err := errors.Join(w.Append(batch), w.Close()); err != nil {
+	if err := errors.Join(w.Append(context.Background(), batch), w.Close()); err != nil {
 		panic(err)
 	}
 

@@ -1,7 +1,6 @@
 package parquet
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -87,32 +86,23 @@ func (w *Writer) followPart(p Part) error {
 	for i := len(p.Nulls); i < len(w.table.Columns); i++ {
 		nulls := 0
 		for _, c := range cells {
-			nulls += c.Column(i).NullN()
+			nulls += c.Column(i - len(p.Nulls)).NullN()
 		}
 		part.Nulls = append(part.Nulls, int64(nulls))
 	}
-	if err := w.join(filepath.Join(w.leader.dir, p.Name), filepath.Join(w.dir, part.Name), p.Rows, cells); err != nil {
+	if err := w.join(filepath.Join(w.leader.dir, p.Name), filepath.Join(w.dir, part.Name), cells); err != nil {
 		return err
 	}
 	w.parts = append(w.parts, part)
 	return nil
 }
 
-// takeOwn takes so many rows of what the table has for itself. In the place of the leader's columns they have NULL.
+// takeOwn takes so many rows of what the table has for itself.
 func (w *Writer) takeOwn(rows int64) (cells []arrow.Record) {
 	for rows > 0 {
 		batch := w.own[0]
 		n := min(rows, batch.NumRows())
-		var columns []arrow.Array
-		for _, f := range w.schema.Fields()[:len(w.leader.table.Columns)] {
-			columns = append(columns, array.MakeArrayOfNull(w.mem, f.Type, int(n)))
-		}
-		first := batch.NewSlice(0, n)
-		cells = append(cells, array.NewRecord(w.schema, slices.Concat(columns, first.Columns()), n))
-		for _, c := range columns {
-			c.Release()
-		}
-		first.Release()
+		cells = append(cells, batch.NewSlice(0, n))
 		if rows -= n; n == batch.NumRows() {
 			w.own = w.own[1:]
 		} else {
@@ -124,7 +114,7 @@ func (w *Writer) takeOwn(rows int64) (cells []arrow.Record) {
 }
 
 // join writes a part of the leader's column chunks and of the cells that the table has for itself.
-func (w *Writer) join(leader, to string, rows int64, cells []arrow.Record) (err error) {
+func (w *Writer) join(leader, to string, cells []arrow.Record) (err error) {
 	lead, err := file.OpenParquetFile(leader, false)
 	if err != nil {
 		return err
@@ -135,18 +125,37 @@ func (w *Writer) join(leader, to string, rows int64, cells []arrow.Record) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	encoded, err := w.encode(w.schema, groups(lead), rows, cells)
-	if err != nil {
-		return err
+	var groups []int64
+	for g := range lead.NumRowGroups() {
+		groups = append(groups, lead.RowGroup(g).NumRows())
 	}
-	own, err := file.NewParquetReader(bytes.NewReader(encoded))
+	whole := len(w.leader.table.Columns)
+	own, err := w.encodeGroups(w.schema.Fields()[whole:], groups, cells)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.Close()) }()
-	places := make([]int, len(w.leader.table.Columns))
-	for i := range places {
-		places[i] = i
+	none, err := w.encodeGroups(w.schema.Fields(), nil, nil) // what describes the columns
+	if err != nil {
+		return err
 	}
-	return assemble(to, own, bytes.NewReader(encoded), lead, in, places)
+	defer func() { err = errors.Join(err, none.Close()) }()
+	out, err := newLayout(to, none.MetaData())
+	if err != nil {
+		return err
+	}
+	for g := range groups {
+		chunks := make([]chunk, len(w.table.Columns))
+		for i := range chunks {
+			if i < whole {
+				chunks[i] = chunk{lead.MetaData(), g, i, in}
+			} else {
+				chunks[i] = own.chunk(g, i-whole)
+			}
+		}
+		if err := out.group(chunks); err != nil {
+			return errors.Join(err, out.file.Close())
+		}
+	}
+	return out.close()
 }

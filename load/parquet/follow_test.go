@@ -49,7 +49,7 @@ func pair(t *testing.T, mem memory.Allocator, lead, follow *Writer, behind int, 
 		more := followerRows(mem, rec, at)
 		at += n
 		late = append(late, more)
-		err := lead.Append(rec)
+		err := lead.Append(t.Context(), rec)
 		rec.Release()
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func pair(t *testing.T, mem memory.Allocator, lead, follow *Writer, behind int, 
 			continue
 		}
 		for _, l := range late {
-			if err := follow.Append(l); err != nil {
+			if err := follow.Append(t.Context(), l); err != nil {
 				t.Fatal(err)
 			}
 			l.Release()
@@ -66,7 +66,7 @@ func pair(t *testing.T, mem memory.Allocator, lead, follow *Writer, behind int, 
 		late = nil
 	}
 	for _, l := range late {
-		if err := follow.Append(l); err != nil {
+		if err := follow.Append(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
 		l.Release()
@@ -102,8 +102,8 @@ func TestAFollowersPartsAreTheLeadersWithMoreColumns(t *testing.T) {
 	}{
 		{"one part", partBytes, 0, []int{5, 3000, 1}, 1},
 		{"several row groups", partBytes, 0, []int{rowGroupRows, readBatch, 7}, 1},
-		{"several parts", 20_000, 0, []int{1000, 1000, 1000, 10, 2000, 1}, 3},
-		{"the follower's batches come late", 40_000, 2, []int{1000, 1000, 1000, 10, 2000, 1, 500, 500, 3000, 1}, 4},
+		{"several parts", 32_000, 0, []int{1000, 1000, 1000, 10, 2000, 1}, 3},
+		{"the follower's batches come late", 65_000, 2, []int{1000, 1000, 1000, 10, 2000, 1, 500, 500, 3000, 1}, 4},
 		{"a part ends with the last batch", 40_000, 0, []int{3000, 3000}, 2},
 		{"no rows", partBytes, 0, nil, 1},
 	} {
@@ -131,7 +131,7 @@ func TestAFollowersPartsAreTheLeadersWithMoreColumns(t *testing.T) {
 				rec := patchedRows(mem, 0, at, at+int(part.Rows))
 				more := followerRows(mem, rec, at)
 				at += int(part.Rows)
-				if err := whole.Append(more); err != nil {
+				if err := whole.Append(t.Context(), more); err != nil {
 					t.Fatal(err)
 				}
 				if want := nullsOf(more); !slices.Equal(want, part.Nulls) {
@@ -199,7 +199,7 @@ func TestRowsThatOneOfTheTwoDoesNotHave(t *testing.T) {
 	defer more.Release()
 	t.Run("the follower", func(t *testing.T) {
 		lead, follow := writers(t, mem)
-		if err := errors.Join(lead.Append(rec), lead.Close()); err != nil {
+		if err := errors.Join(lead.Append(t.Context(), rec), lead.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if err := follow.Close(); err == nil {
@@ -208,7 +208,7 @@ func TestRowsThatOneOfTheTwoDoesNotHave(t *testing.T) {
 	})
 	t.Run("the leader", func(t *testing.T) {
 		lead, follow := writers(t, mem)
-		if err := errors.Join(lead.Append(rec), lead.Close(), follow.Append(more), follow.Append(more)); err != nil {
+		if err := errors.Join(lead.Append(t.Context(), rec), lead.Close(), follow.Append(t.Context(), more), follow.Append(t.Context(), more)); err != nil {
 			t.Fatal(err)
 		}
 		if err := follow.Close(); err == nil {
@@ -217,7 +217,7 @@ func TestRowsThatOneOfTheTwoDoesNotHave(t *testing.T) {
 	})
 	t.Run("abandoned", func(t *testing.T) {
 		lead, follow := writers(t, mem)
-		if err := errors.Join(lead.Append(rec), follow.Append(more), follow.Abandon(), lead.Abandon()); err != nil {
+		if err := errors.Join(lead.Append(t.Context(), rec), follow.Append(t.Context(), more), follow.Abandon(), lead.Abandon()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -244,7 +244,7 @@ func TestWhoCannotFollow(t *testing.T) {
 	defer rec.Release()
 	more := followerRows(mem, rec, 0)
 	defer more.Release()
-	if err := late.Append(more); err != nil {
+	if err := late.Append(t.Context(), more); err != nil {
 		t.Fatal(err)
 	}
 	if err := late.Follow(lead); err == nil {

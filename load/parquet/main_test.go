@@ -113,7 +113,7 @@ func write(t testing.TB, mem memory.Allocator, dir string, rows, step int) {
 	}
 	for from := 0; from < rows; from += step {
 		b := batch(t, mem, from, min(from+step, rows))
-		err := w.Append(b)
+		err := w.Append(t.Context(), b)
 		b.Release()
 		if err != nil {
 			t.Fatal(err)

@@ -150,7 +150,7 @@ func TestBatchesGoAcrossRowGroups(t *testing.T) {
 		b.Field(1).(*array.StringBuilder).Append(strings.Repeat("x", i%3))
 		if i%10_000 == 9_999 || i == rows-1 {
 			rec := b.NewRecord()
-			err := w.Append(rec)
+			err := w.Append(t.Context(), rec)
 			rec.Release()
 			if err != nil {
 				t.Fatal(err)
@@ -199,7 +199,7 @@ func TestRowGroupsAreBoundedByBytes(t *testing.T) {
 		b.Field(0).(*array.StringBuilder).Append(big)
 		rec := b.NewRecord()
 		b.Release()
-		err := w.Append(rec)
+		err := w.Append(t.Context(), rec)
 		rec.Release()
 		if err != nil {
 			t.Fatal(err)
@@ -261,7 +261,7 @@ func TestWritingAgainGivesTheSameBytes(t *testing.T) {
 	}
 	for from := int64(0); from < 500; from += 100 {
 		part := batches[0].NewSlice(from, from+100)
-		err := w.Append(part)
+		err := w.Append(t.Context(), part)
 		part.Release()
 		if err != nil {
 			t.Fatal(err)
@@ -429,13 +429,13 @@ func TestABatchThatIsNotTheTables(t *testing.T) {
 	}
 	good := batch(t, mem, 0, 10)
 	defer good.Release()
-	if err := w.Append(good); err != nil {
+	if err := w.Append(t.Context(), good); err != nil {
 		t.Fatal(err)
 	}
 	s := arrow.NewSchema([]arrow.Field{{Name: "other", Type: arrow.BinaryTypes.String}}, nil)
 	bad := array.NewRecord(s, []arrow.Array{good.Column(0)}, 10)
 	defer bad.Release()
-	if err := w.Append(bad); err == nil {
+	if err := w.Append(t.Context(), bad); err == nil {
 		t.Error("written")
 	}
 	if err := w.Close(); err == nil {
@@ -456,7 +456,7 @@ func TestAnAbandonedFileFreesItsMemory(t *testing.T) {
 	}
 	b := batch(t, mem, 0, 1000)
 	defer b.Release()
-	if err := w.Append(b); err != nil {
+	if err := w.Append(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Abandon(); err != nil {
@@ -499,7 +499,7 @@ func TestAFullDisk(t *testing.T) {
 		b := batch(t, mem, 0, 1000)
 		defer b.Release()
 		for range 3 {
-			if err := w.Append(b); err != nil {
+			if err := w.Append(t.Context(), b); err != nil {
 				break // Close must say so, too
 			}
 			w.open.group = rowGroupBytes // as if the row group were full: it goes to the disk

@@ -131,7 +131,7 @@ func (r *Reader) next(ctx context.Context, most int64) (batch arrow.Record, err 
 		}
 	}()
 	for i, c := range r.columns {
-		a, err := r.cells(c, rows)
+		a, err := readCells(r.mem, c, rows)
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", r.schema.Field(i).Name, err)
 		}
@@ -141,8 +141,8 @@ func (r *Reader) next(ctx context.Context, most int64) (batch arrow.Record, err 
 	return array.NewRecord(r.schema, cells, rows), nil
 }
 
-// cells reads so many cells of a column.
-func (r *Reader) cells(c *pqarrow.ColumnReader, rows int64) (arrow.Array, error) {
+// readCells reads so many cells of a column.
+func readCells(mem memory.Allocator, c *pqarrow.ColumnReader, rows int64) (arrow.Array, error) {
 	chunks, err := c.NextBatch(rows)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (r *Reader) cells(c *pqarrow.ColumnReader, rows int64) (arrow.Array, error)
 		return nil, fmt.Errorf("damaged: %d cells where %d should be", chunks.Len(), rows)
 	}
 	if len(chunks.Chunks()) > 1 {
-		return array.Concatenate(chunks.Chunks(), r.mem)
+		return array.Concatenate(chunks.Chunks(), mem)
 	}
 	a := chunks.Chunk(0)
 	a.Retain()

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +58,8 @@ type Writer struct {
 	leader  *Writer        // nil: no other table has the same rows
 	own     []arrow.Record // rows that are in no part yet, without the leader's columns
 	follows int            // how many of the leader's parts have theirs beside them
+
+	over *revision // nil: the rows are not another version's
 }
 
 // NewWriter makes dir, for parts of a table.
@@ -103,9 +106,21 @@ func (w *Writer) fail(part string, err error) error {
 }
 
 // Append writes a batch; its columns must be the table's. Where it fails, so does Close.
-func (w *Writer) Append(batch arrow.Record) error {
+func (w *Writer) Append(ctx context.Context, batch arrow.Record) error {
 	if err := w.table.Match(batch.Schema()); err != nil {
 		return w.fail("", err)
+	}
+	if w.over != nil {
+		took, err := w.over.append(ctx, batch)
+		if err != nil {
+			return w.fail(PartName(len(w.parts)), err)
+		}
+		if took {
+			return nil
+		}
+		if err := w.endOver(); err != nil {
+			return err
+		}
 	}
 	if w.leader != nil {
 		return w.follow(batch)
@@ -158,6 +173,15 @@ func (w *Writer) beginOther() error {
 	return nil
 }
 
+func (w *Writer) endOver() error {
+	over := w.over
+	w.over = nil
+	if err := over.end(); err != nil {
+		return w.fail(PartName(len(w.parts)), errors.Join(err, over.abandon()))
+	}
+	return nil
+}
+
 // end completes the part that is open.
 func (w *Writer) end() error {
 	if w.open == nil {
@@ -179,6 +203,12 @@ func (w *Writer) Close() error {
 	if w.failure == nil && w.leader != nil {
 		_ = w.endFollowing() // it is w.failure then
 	}
+	if w.failure == nil && w.over != nil {
+		_ = w.endOver() // so here
+	}
+	if w.failure == nil && len(w.parts) == 0 { // no row of another version's is left
+		_ = w.begin() // and here
+	}
 	if w.failure != nil {
 		return errors.Join(w.failure, w.Abandon())
 	}
@@ -191,12 +221,16 @@ func (w *Writer) Abandon() error {
 		b.Release()
 	}
 	w.own = nil
-	if w.open == nil {
-		return nil
+	var errs []error
+	if w.over != nil {
+		errs = append(errs, w.over.abandon())
+		w.over = nil
 	}
-	open := w.open
-	w.open = nil
-	return open.abandon()
+	if w.open != nil {
+		errs = append(errs, w.open.abandon())
+		w.open = nil
+	}
+	return errors.Join(errs...)
 }
 
 // partWriter writes one file.

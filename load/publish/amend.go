@@ -88,30 +88,51 @@ func (b *Building) Link(table string, part FileEntry) error {
 	return nil
 }
 
-// Patch adds a part of the base with some columns new, for Parquet: cells has them, for all its rows in the part's order. For DuckDB there is Update.
-func (b *Building) Patch(table string, part FileEntry, cells []arrow.Record) error {
+// Over says that the rows of a kept table come as Revise says, all of them, in the order that the base has, before what is appended, which goes into the
+// base's last Parquet part as long as that has fewer rows than small.
+func (b *Building) Over(table string, small int64) error {
 	if err := b.err(); err != nil {
 		return err
 	}
-	b.rows[table] += part.Rows
-	nulls := slices.Clone(part.Nulls)
-	for i, c := range b.columns(table) {
-		if len(cells) > 0 && cells[0].Schema().HasField(c.Name) {
-			nulls[i] = 0
-			for _, batch := range cells {
-				nulls[i] += int64(batch.Column(batch.Schema().FieldIndices(c.Name)[0]).NullN())
-			}
+	var parts []parquet.Base
+	for _, part := range b.base.Parts(table) {
+		parts = append(parts, parquet.Base{Path: b.base.Path(part), Part: parquet.Part{Rows: part.Rows, Nulls: part.Nulls, Digest: part.RowsDigest}})
+		b.rows[table] += part.Rows
+		for i, n := range part.Nulls {
+			b.nulls[table][i] += n
 		}
 	}
-	for i, n := range nulls {
-		b.nulls[table][i] += n
+	b.toParts <- work{table: table, do: func(context.Context) error { return b.parts[table].Over(small, parts...) }}
+	return nil
+}
+
+// Revise gives the next rows of a kept table to Parquet: before as the base has them, now as they are to be; see parquet.Writer.Revise. For DuckDB there
+// are Delete, Update, Fill and Insert.
+func (b *Building) Revise(table string, before, now arrow.Record) error {
+	if err := b.err(); err != nil {
+		return err
 	}
-	for _, batch := range cells {
-		batch.Retain()
+	b.rows[table] += now.NumRows() - before.NumRows()
+	for i, c := range b.columns(table) {
+		if at := now.Schema().FieldIndices(c.Name); len(at) > 0 {
+			b.nulls[table][i] += int64(now.Column(at[0]).NullN() - before.Column(at[0]).NullN())
+		}
 	}
-	b.toParts <- work{table: table, batches: cells, do: func(context.Context) error {
-		return b.parts[table].Patch(b.base.Path(part), parquet.Part{Rows: part.Rows, Nulls: part.Nulls}, cells)
+	before.Retain()
+	now.Retain()
+	b.toParts <- work{table: table, batches: []arrow.Record{before, now}, do: func(ctx context.Context) error {
+		return b.parts[table].Revise(ctx, before, now)
 	}}
+	return nil
+}
+
+// Insert adds rows to DuckDB that Revise gives to Parquet.
+func (b *Building) Insert(table string, batch arrow.Record) error {
+	if err := b.err(); err != nil {
+		return err
+	}
+	batch.Retain()
+	b.toDB <- work{table: table, batches: []arrow.Record{batch}}
 	return nil
 }
 
@@ -125,13 +146,13 @@ func (b *Building) Delete(table string, keys arrow.Record, condition string) err
 	return b.change(table, keys, func(ctx context.Context) error { return b.db.Delete(ctx, table, keys, condition) })
 }
 
-// Update gives columns of the rows that the base has under the keys other values; see duckdb.Writer.Update. For Parquet there is Patch, or Keep.
+// Update gives columns of the rows that the base has under the keys other values; see duckdb.Writer.Update. For Parquet there is Revise, or Keep.
 func (b *Building) Update(table string, keys arrow.Record, set, condition string) error {
 	return b.change(table, keys, func(ctx context.Context) error { return b.db.Update(ctx, table, keys, set, condition) })
 }
 
 // Fill gives a column of all rows that the base has a value, but for those under the keys, which may be nil; see duckdb.Writer.Fill. For Parquet there
-// is Patch, or Keep.
+// is Revise, or Keep.
 func (b *Building) Fill(table, column, value string, but arrow.Record) error {
 	return b.change(table, but, func(ctx context.Context) error { return b.db.Fill(ctx, table, column, value, but) })
 }

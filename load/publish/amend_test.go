@@ -112,8 +112,8 @@ func TestAmend(t *testing.T) {
 	}
 }
 
-// TestPatch: rows that are closed in two columns are so in both forms, and the others are not touched.
-func TestPatch(t *testing.T) {
+// TestRevise: a row that is changed in a column, one that goes and those that come are so in both forms; in one of them alone, that blocks the publish.
+func TestRevise(t *testing.T) {
 	w := warehouse(t)
 	tables := []schema.Table{flags}
 	whole, err := w.Begin(t.Context(), "run-1", tables, memory.DefaultAllocator, duckdb.Settings{})
@@ -144,25 +144,39 @@ func TestPatch(t *testing.T) {
 			defer text.Release()
 			for i := range 5000 {
 				if i == 7 {
-					text.Append("patched")
+					text.Append("revised")
 				} else {
 					text.AppendNull()
 				}
 			}
 			column := text.NewArray()
 			defer column.Release()
-			cells := array.NewRecord(arrow.NewSchema([]arrow.Field{flags.Arrow().Field(2)}, nil), []arrow.Array{column}, 5000)
-			defer cells.Release()
-			seven := numbered(memory.DefaultAllocator, 7, 8)
+			filled := array.NewRecord(flags.Arrow(), []arrow.Array{rows.Column(0), rows.Column(1), column}, 5000)
+			defer filled.Release()
+			fresh, more := numbered(memory.DefaultAllocator, 9001, 9003), numbered(memory.DefaultAllocator, 9100, 9105)
+			defer fresh.Release()
+			defer more.Release()
+			now, err := schema.Splice(memory.DefaultAllocator, filled, fresh, []schema.Span{{From: 0, To: 8}, {Fresh: true, From: 0, To: 2}, {From: 9, To: 5000}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer now.Release()
+			keys := func(n int) arrow.Record {
+				one := numbered(memory.DefaultAllocator, n, n+1)
+				defer one.Release()
+				return array.NewRecord(arrow.NewSchema([]arrow.Field{flags.Arrow().Field(0)}, nil), []arrow.Array{one.Column(0)}, 1)
+			}
+			seven, eight := keys(7), keys(8)
 			defer seven.Release()
-			key := array.NewRecord(arrow.NewSchema([]arrow.Field{flags.Arrow().Field(0)}, nil), []arrow.Array{seven.Column(0)}, 1)
-			defer key.Release()
-			errs := []error{b.Patch("flags", base.Parts("flags")[0], []arrow.Record{cells})}
+			defer eight.Release()
+			errs := []error{b.Over("flags", 6000), b.Revise("flags", rows, now)}
 			if right {
 				set := schema.Quote(flags.Columns[2].Name) + " = "
-				errs = append(errs, b.Fill("flags", flags.Columns[2].Name, "NULL", nil), b.Update("flags", key, set+"'patched'", ""))
+				errs = append(errs, b.Fill("flags", flags.Columns[2].Name, "NULL", nil), b.Update("flags", seven, set+"'revised'", ""),
+					b.Delete("flags", eight, ""), b.Insert("flags", fresh))
 			}
-			if n, nulls := b.Nulls("flags"); n != 5000 || nulls[0] != 0 || nulls[2] != 4999 {
+			errs = append(errs, b.Append("flags", more))
+			if n, nulls := b.Nulls("flags"); n != 5006 || nulls[0] != 0 || nulls[2] != 4998+1 {
 				t.Errorf("%d rows, NULLs %v", n, nulls)
 			}
 			v, err := b.Publish(t.Context(), Details{Base: base.Run})
@@ -172,7 +186,7 @@ func TestPatch(t *testing.T) {
 				t.Errorf("it was published: %v", err)
 			case right && err != nil:
 				t.Error(err)
-			case right && v.Parts("flags")[0].Nulls[2] != 4999:
+			case right && (len(v.Parts("flags")) != 1 || v.Parts("flags")[0].Rows != 5006 || v.Parts("flags")[0].Nulls[2] != 4999):
 				t.Errorf("parts %+v", v.Parts("flags"))
 			}
 		})

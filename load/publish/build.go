@@ -97,7 +97,7 @@ func (b *Building) open(ctx context.Context, mem memory.Allocator, s duckdb.Sett
 		b.parts[t.Name] = part
 	}
 	b.toDB = b.sink(ctx, mem, func(table string, batch arrow.Record) error { return b.db.Append(ctx, table, batch) })
-	b.toParts = b.sink(ctx, mem, func(table string, batch arrow.Record) error { return b.parts[table].Append(batch) })
+	b.toParts = b.sink(ctx, mem, func(table string, batch arrow.Record) error { return b.parts[table].Append(ctx, batch) })
 	return nil
 }
 

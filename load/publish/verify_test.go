@@ -171,7 +171,7 @@ func TestTablesThatDiffer(t *testing.T) {
 			}
 			other := rolesOf(tt.inParquet)
 			defer other.Release()
-			if err := errors.Join(p.Append(other), p.Close()); err != nil {
+			if err := errors.Join(p.Append(t.Context(), other), p.Close()); err != nil {
 				t.Fatal(err)
 			}
 			var d *DifferenceError

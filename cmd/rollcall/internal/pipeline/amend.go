@@ -256,20 +256,25 @@ func (b *build) carryChildren(ctx context.Context) error {
 	}
 	for _, table := range childTables {
 		keys := map[userKey]bool{}
+		grows := false
 		for x := range b.d.each() {
-			if x.is(touched) && x.known && !slices.Contains(x.there(), table) {
+			if !x.is(touched) || slices.Contains(x.there(), table) {
+				continue
+			}
+			if x.known {
 				keys[keyOf(x.before)] = true
 			}
+			grows = grows || x.what != deleted
 		}
 		var gone func(c transform.Columns, i int) bool
 		if len(keys) > 0 {
 			gone = func(c transform.Columns, i int) bool { return keys[keyAt(c, i)] }
 		}
-		if err := b.carryTable(ctx, table, []string{"org_id", "user_id"}, gone); err != nil {
+		if err := b.carryTable(ctx, table, grows, []string{"org_id", "user_id"}, gone); err != nil {
 			return err
 		}
 	}
-	return b.carryTable(ctx, schema.NameIssues, []string{"kind", "_scope", "user_id"}, func(c transform.Columns, i int) bool {
+	return b.carryTable(ctx, schema.NameIssues, true, []string{"kind", "_scope", "user_id"}, func(c transform.Columns, i int) bool {
 		gone := c.Text("kind", i).String == "row" || ids[scoped(c, i)]
 		if !gone {
 			b.rowsOf.QuarantinedCells++

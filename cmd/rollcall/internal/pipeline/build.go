@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
-	"github.com/rollcall-data/rollcall/load/parquet"
+	"github.com/apache/arrow/go/v17/arrow"
+
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/schema"
 	"github.com/rollcall-data/rollcall/transform"
@@ -27,6 +27,8 @@ type build struct {
 
 	verdicts map[identity]verdict // those that touch the history
 	opened   map[identity]opened  // open history rows that are written anew
+
+	revised *revision // of users and users_flat, where the version before is amended; nil: no rows of them are to come
 }
 
 // opened is when and by which run an open history row was written.
@@ -36,7 +38,7 @@ type opened struct {
 }
 
 func (b *build) fill(ctx context.Context) error {
-	b.rowsOf = transform.NewBuilder(b.mem, b.dataRun(), b.run.prefs, b.tables, b.out.Append)
+	b.rowsOf = transform.NewBuilder(b.mem, b.dataRun(), b.run.prefs, b.tables, b.append)
 	defer b.rowsOf.Release()
 	if !b.prior.exists {
 		b.rowsOf.First()
@@ -51,6 +53,14 @@ func (b *build) fill(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// append takes a batch of new rows.
+func (b *build) append(table string, batch arrow.Record) error {
+	if b.revised != nil && b.revised.has(table) {
+		return b.revised.insert(table, batch)
+	}
+	return b.out.Append(table, batch)
 }
 
 // addRoles takes the roles that were asked for, and of the other organizations those of the version before.
@@ -83,6 +93,9 @@ func (b *build) addUsers(ctx context.Context) error {
 		return err
 	}
 	err = b.eachDecision(ctx, before)
+	if b.revised != nil {
+		b.revised.release()
+	}
 	return errors.Join(err, before.close())
 }
 
@@ -101,24 +114,37 @@ func (b *build) eachDecision(ctx context.Context, before *beforeRows) error {
 				return err
 			}
 		}
-		if b.amends && !x.is(touched) {
-			if err := before.keep(x.what == kept); err != nil {
+		if b.revised != nil && !x.is(touched) {
+			b.revised.keep(before.row, x.what == kept)
+		} else {
+			var old *transform.Row
+			if x.known {
+				old = before.at()
+			}
+			if err := b.addUser(x, old, before); err != nil {
 				return err
 			}
-			continue
+			if b.revised != nil && x.what != deleted {
+				b.revised.replace()
+			}
 		}
-		if err := before.flush(); err != nil {
-			return err
-		}
-		var old *transform.Row
-		if x.known {
-			old = before.at()
-		}
-		if err := b.addUser(x, old, before); err != nil {
-			return err
+		if b.revised != nil && before.last() {
+			if err := b.endRevision(before); err != nil {
+				return err
+			}
 		}
 	}
-	return before.flush()
+	if b.revised != nil {
+		return fmt.Errorf("read the version %s: it has users whom nothing is known of", b.prior.version.Run)
+	}
+	return nil
+}
+
+// endRevision hands on what became of the last rows of the version before. What comes behind them is new.
+func (b *build) endRevision(before *beforeRows) error {
+	err := before.revise()
+	b.revised = nil
+	return err
 }
 
 // addUser writes one decision. old is the user's row of the version before, with its twelve columns, nil where there was none.
@@ -287,118 +313,4 @@ func (b *build) columnRow(t schema.Table, i int, c schema.Column, declared, type
 		}
 	}
 	return row
-}
-
-// beforeRows streams users and users_flat of the version before, side by side.
-type beforeRows struct {
-	b           *build
-	users, flat *parquet.Reader
-	u, f        transform.Columns
-	row         int
-	variables   map[identity][]transform.Variable
-
-	from, to int  // rows of the batches at hand that stay as they are, and are not handed on yet
-	unseen   bool // of users whom this run did not see
-}
-
-// keep leaves the row that the reader is at as it is, but for the run that it names.
-func (s *beforeRows) keep(unseen bool) error {
-	if s.to != s.row || s.unseen != unseen {
-		if err := s.flush(); err != nil {
-			return err
-		}
-		s.from, s.unseen = s.row, unseen
-	}
-	s.to = s.row + 1
-	return nil
-}
-
-// flush hands on the rows that stay.
-func (s *beforeRows) flush() error {
-	if s.from == s.to {
-		return nil
-	}
-	constants := map[string]string{"_run_id": s.b.dataRun(), "_last_seen_run": s.b.dataRun()}
-	if s.unseen {
-		delete(constants, "_last_seen_run")
-	}
-	err := errors.Join(s.b.old(schema.NameUsers, s.u, s.from, s.to, nil), s.b.old(schema.NameUsersFlat, s.f, s.from, s.to, constants))
-	s.from, s.to = 0, 0
-	return err
-}
-
-func (b *build) openBefore(ctx context.Context) (*beforeRows, error) {
-	s := &beforeRows{b: b}
-	if !b.prior.exists {
-		return s, nil
-	}
-	var err error
-	if s.users, err = parquet.NewReader(b.mem, b.prior.version.Parquet(schema.NameUsers)); err != nil {
-		return nil, err
-	}
-	if s.flat, err = parquet.NewReader(b.mem, b.prior.version.Parquet(schema.NameUsersFlat)); err != nil {
-		return nil, err
-	}
-	s.variables, err = b.keptVariables(ctx)
-	return s, err
-}
-
-func (s *beforeRows) close() error {
-	if s.users == nil {
-		return nil
-	}
-	return errors.Join(s.users.Close(), s.flat.Close())
-}
-
-// advance goes to the row of a user.
-func (s *beforeRows) advance(ctx context.Context, id identity) error {
-	for {
-		s.row++
-		if s.u.Empty() || s.row >= s.u.Rows() {
-			if err := s.next(ctx); err != nil {
-				return fmt.Errorf("read the version %s: %w", s.b.prior.version.Run, err)
-			}
-		}
-		if s.f.Text("user_id", s.row).String != id.user || s.f.Text("_scope", s.row).String != id.scope {
-			continue
-		}
-		if s.u.Text("user_id", s.row).String != id.user {
-			return fmt.Errorf("read the version %s: users and users_flat do not have the same rows", s.b.prior.version.Run)
-		}
-		return nil
-	}
-}
-
-// at is the row that the reader is at, with its twelve columns. It is good until the next call of advance.
-func (s *beforeRows) at() *transform.Row {
-	row := transform.Row{Bookkeeping: transform.BookkeepingAt(s.f, s.row)}
-	row.Twelve(s.u, s.row)
-	return &row
-}
-
-func (s *beforeRows) next(ctx context.Context) error {
-	if err := s.flush(); err != nil {
-		return err
-	}
-	u, err := s.users.Next(ctx)
-	if errors.Is(err, io.EOF) {
-		return errors.New("a user is missing, or the rows are not in order")
-	}
-	if err != nil {
-		return err
-	}
-	f, err := s.flat.Next(ctx)
-	if err != nil {
-		return err
-	}
-	if u.NumRows() != f.NumRows() {
-		return errors.New("users and users_flat do not have the same rows")
-	}
-	s.u, s.f, s.row = transform.ColumnsOf(u), transform.ColumnsOf(f), 0
-	return nil
-}
-
-// restore gives the row that the reader is at the extras its item had.
-func (s *beforeRows) restore(row *transform.Row) error {
-	return row.RestoreExtras(s.f, s.row, s.variables[identity{row.Scope, row.UserID}])
 }

@@ -37,68 +37,69 @@ func (b *build) carry(ctx context.Context) error {
 		return err
 	}
 	for _, table := range []string{schema.NameUsersChanges, schema.NameRuns} {
-		if err := b.carryTable(ctx, table, nil, nil); err != nil {
+		if err := b.carryTable(ctx, table, true, nil, nil); err != nil {
 			return err
 		}
 	}
-	return b.carryTable(ctx, schema.NameUsersDeleted, []string{"_scope", "user_id"}, func(c transform.Columns, i int) bool {
+	return b.carryTable(ctx, schema.NameUsersDeleted, b.d.any(deleted), []string{"_scope", "user_id"}, func(c transform.Columns, i int) bool {
 		what, ok := b.verdicts[scoped(c, i)]
 		return ok && what == returned
 	})
 }
 
 // carryHistory closes the open rows of users who changed, were deleted or are back, and leaves out those that are written anew because
-// models came to complete them. Where the version is amended, a part in which rows are closed has two columns written anew.
+// models came to complete them.
 func (b *build) carryHistory(ctx context.Context) error {
-	if !b.out.Keeps(schema.NameUsersHistory) {
-		return eachBatch(ctx, b.prior.version, b.mem, schema.NameUsersHistory, nil, b.carryClosed)
+	const table = schema.NameUsersHistory
+	if !b.out.Keeps(table) {
+		return eachBatch(ctx, b.prior.version, b.mem, table, nil, b.carryClosed)
 	}
-	parts := b.prior.version.Parts(schema.NameUsersHistory)
-	for i, part := range parts {
-		if err := b.carryHistoryPart(ctx, part, i == len(parts)-1 && part.Rows < b.leastLinked()); err != nil {
-			return err
-		}
+	if err := b.out.Over(table, b.leastLinked()); err != nil {
+		return err
 	}
-	return nil
+	var columns []string // all of them, where rows go
+	if !b.d.any(enriched) {
+		columns = append([]string{"_scope", "user_id"}, transform.ClosedColumns...)
+	}
+	return eachBatch(ctx, b.prior.version, b.mem, table, columns, b.reviseClosed)
 }
 
-func (b *build) carryHistoryPart(ctx context.Context, part publish.FileEntry, small bool) error {
-	path := b.prior.version.Path(part)
-	closed, anew := 0, 0
-	var cells []arrow.Record
-	defer func() {
-		for _, c := range cells {
-			c.Release()
+// reviseClosed is carryClosed for a version that is amended.
+func (b *build) reviseClosed(c transform.Columns) error {
+	var stay []schema.Span
+	closed, gone := false, false
+	for i := range int64(c.Rows()) {
+		switch b.openVerdict(c, int(i)) {
+		case same:
+		case enriched:
+			b.open(c, int(i))
+			gone = true
+			continue
+		default:
+			closed = true
 		}
-	}()
-	columns := append([]string{"_scope", "user_id"}, transform.ClosedColumns...)
-	err := eachBatchOf(ctx, parquet.OpenPart(b.mem, path, columns...), func(c transform.Columns) error {
-		cells = append(cells, transform.Closed(b.mem, c, transform.MicrosOf(b.clock), func(i int) bool {
-			what := b.openVerdict(c, i)
-			switch what {
-			case same:
-				return false
-			case enriched:
-				anew++
-			}
-			closed++
-			return true
-		}))
-		return nil
-	})
-	switch {
-	case err != nil:
-		return err
-	case small || anew > 0:
-		return eachBatchOf(ctx, parquet.OpenPart(b.mem, path), b.carryClosed)
+		if n := len(stay) - 1; n >= 0 && stay[n].To == i {
+			stay[n].To++
+		} else {
+			stay = append(stay, schema.Span{From: i, To: i + 1})
+		}
 	}
-	if err := b.rowsOf.Flush(schema.NameUsersHistory); err != nil {
+	now := c
+	if closed {
+		cells := b.closed(c)
+		defer cells.Release()
+		now = c.With(cells)
+		defer now.Release()
+	}
+	if !gone {
+		return b.out.Revise(schema.NameUsersHistory, c.Batch(), now.Batch())
+	}
+	left, err := schema.Splice(b.mem, now.Batch(), nil, stay)
+	if err != nil {
 		return err
 	}
-	if closed == 0 {
-		return b.out.Link(schema.NameUsersHistory, part)
-	}
-	return b.out.Patch(schema.NameUsersHistory, part, cells)
+	defer left.Release()
+	return b.out.Revise(schema.NameUsersHistory, c.Batch(), left)
 }
 
 // openVerdict is the verdict on the user of an open row of the history; same where the row stays as it is.
@@ -111,27 +112,37 @@ func (b *build) openVerdict(c transform.Columns, i int) verdict {
 
 // carryClosed takes over a batch of the history, with what is to be closed in it closed.
 func (b *build) carryClosed(c transform.Columns) error {
-	cells := transform.Closed(b.mem, c, transform.MicrosOf(b.clock), func(i int) bool { return b.openVerdict(c, i) != same })
+	cells := b.closed(c)
 	defer cells.Release()
 	now := c.With(cells)
 	defer now.Release()
 	anew := func(_ transform.Columns, i int) bool { return b.openVerdict(c, i) == enriched }
 	return b.carryBatch(schema.NameUsersHistory, now, anew, func(_ transform.Columns, i int) error {
-		id := scoped(c, i)
-		b.opened[identity{strings.Clone(id.scope), strings.Clone(id.user)}] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
+		b.open(c, i)
 		return nil
 	})
 }
 
+// closed are the columns of a batch of the history in which rows are closed.
+func (b *build) closed(c transform.Columns) arrow.Record {
+	return transform.Closed(b.mem, c, transform.MicrosOf(b.clock), func(i int) bool { return b.openVerdict(c, i) != same })
+}
+
+// open notes of an open row that it is written anew.
+func (b *build) open(c transform.Columns, i int) {
+	id := scoped(c, i)
+	b.opened[identity{strings.Clone(id.scope), strings.Clone(id.user)}] = opened{c.Micros("_valid_from", i), strings.Clone(c.Text("_run_id", i).String)}
+}
+
 // carryTable takes over the rows of a table of the version before. Those that are touched, which their columns keys tell, are left out. Where
-// the version is amended, parts without such rows are linked.
-func (b *build) carryTable(ctx context.Context, table string, keys []string, touched func(c transform.Columns, row int) bool) error {
+// the version is amended, parts without such rows are linked, but for a small last one behind which the table grows.
+func (b *build) carryTable(ctx context.Context, table string, grows bool, keys []string, touched func(c transform.Columns, row int) bool) error {
 	if !b.out.Keeps(table) {
 		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error { return b.carryBatch(table, c, touched, nil) })
 	}
 	parts := b.prior.version.Parts(table)
 	for i, part := range parts {
-		if part.Rows >= b.leastLinked() || i < len(parts)-1 {
+		if part.Rows >= b.leastLinked() || i < len(parts)-1 || !grows {
 			is, err := b.anyTouched(ctx, part, keys, touched)
 			if err != nil {
 				return err

@@ -88,7 +88,7 @@ func (b *build) addMemories(ctx context.Context) error {
 				holds[keyOf(x.before)] = true
 			}
 		}
-		err := b.carryTable(ctx, schema.NameMemories, nil, func(c transform.Columns, i int) bool {
+		err := b.carryTable(ctx, schema.NameMemories, true, nil, func(c transform.Columns, i int) bool {
 			return !holds[keyAt(c, i)]
 		})
 		if err != nil {
