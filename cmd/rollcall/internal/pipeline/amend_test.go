@@ -3,20 +3,24 @@ package pipeline
 import (
 	"errors"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/rs/zerolog"
 
 	"github.com/rollcall-data/rollcall/extract/sandbox"
 	"github.com/rollcall-data/rollcall/load/duckdb"
 	"github.com/rollcall-data/rollcall/load/publish"
 	"github.com/rollcall-data/rollcall/schema"
+	"github.com/rollcall-data/rollcall/transform"
 )
 
-// changing is a scenario in which a few users come, go and change at some list requests of every night.
-func changing() *sandbox.Scenario {
+// changing is a scenario in which a few of so many users come, go and change at some list requests of every night.
+func changing(users int) *sandbox.Scenario {
 	var steps []sandbox.Step
-	for at := 5; at < 400; at += 7 {
+	for at := 5; at < max(400, users); at += 7 * max(1, users/400) {
 		steps = append(steps,
 			sandbox.Step{Endpoint: sandbox.KindList, At: []int{at}, Do: sandbox.DoChange, Users: 3, Where: "after"},
 			sandbox.Step{Endpoint: sandbox.KindList, At: []int{at + 2}, Do: sandbox.DoInsert, Users: 2, Where: "before"},
@@ -30,14 +34,16 @@ func changing() *sandbox.Scenario {
 func TestAmendedVersionsAreWhatWholeOnesWouldBe(t *testing.T) {
 	for name, tt := range map[string]struct {
 		items       string
+		users       int
 		leastLinked int64
 		spaceAfter  int
 	}{
-		"spec": {sandbox.ItemsSpec, 0, 0}, "full": {sandbox.ItemsFull, 0, 0}, "users on disk": {sandbox.ItemsFull, 0, 1},
-		"spec, every part linked or patched": {sandbox.ItemsSpec, 1, 0}, "full, every part linked or patched": {sandbox.ItemsFull, 1, 1},
+		"spec": {sandbox.ItemsSpec, 400, 0, 0}, "full": {sandbox.ItemsFull, 400, 0, 0}, "users on disk": {sandbox.ItemsFull, 400, 0, 1},
+		"spec, no small parts": {sandbox.ItemsSpec, 400, 1, 0}, "full, no small parts": {sandbox.ItemsFull, 400, 1, 1},
+		"several batches": {sandbox.ItemsFull, 2500, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, c := nights(t, sandbox.Options{Users: 400, Limits: "none", Items: tt.items, Scenario: changing()})
+			_, c := nights(t, sandbox.Options{Users: tt.users, Limits: "none", Items: tt.items, Scenario: changing(tt.users)})
 			wh := publish.Open(c.Warehouse)
 			first := current(t, wh, night(t, c))
 			amended, changes := 0, int64(0)
@@ -72,8 +78,28 @@ func TestAmendedVersionsAreWhatWholeOnesWouldBe(t *testing.T) {
 					t.Errorf("%s: %+v amended, %+v built whole", table.Name, a, b)
 				}
 			}
+			for _, table := range []string{schema.NameUsers, schema.NameUsersFlat} { // a digest does not tell in which order
+				if a, b := inOrder(t, last, table), inOrder(t, whole, table); !slices.Equal(a, b) {
+					t.Errorf("%s is in another order amended than built whole", table)
+				}
+			}
 		})
 	}
+}
+
+// inOrder are the users of a table as its Parquet parts have them.
+func inOrder(t *testing.T, v publish.Version, table string) (users []string) {
+	t.Helper()
+	err := eachBatch(t.Context(), v, memory.DefaultAllocator, table, []string{"user_id"}, func(c transform.Columns) error {
+		for i := range c.Rows() {
+			users = append(users, strings.Clone(c.Text("user_id", i).String))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return users
 }
 
 // current is the current version, which a run must have published where one is given.
@@ -114,7 +140,7 @@ func digest(t *testing.T, v publish.Version, table string) duckdb.Digest {
 // TestNothingIsBuiltUponADamagedVersion: where somebody wrote to the current version, a run says so and changes nothing, and after a rollback
 // the next one goes on.
 func TestNothingIsBuiltUponADamagedVersion(t *testing.T) {
-	_, c := nights(t, sandbox.Options{Users: 30, Limits: "none", Items: sandbox.ItemsFull, Scenario: changing()})
+	_, c := nights(t, sandbox.Options{Users: 30, Limits: "none", Items: sandbox.ItemsFull, Scenario: changing(30)})
 	c.PageSize = 5
 	wh := publish.Open(c.Warehouse)
 	before := current(t, wh, night(t, c))
