@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,6 +42,7 @@ type Size struct {
 	Users       int              `json:"users"`
 	RecordBytes int64            `json:"record_bytes"` // of all records together
 	Shuffled    bool             `json:"shuffled"`     // the list is in no order of ids
+	Rounds      int              `json:"rounds"`       // that everything was measured; the figures are medians
 	Socket      Floor            `json:"socket"`
 	SQL         Floor            `json:"sql"`
 	DuckDB      sqlFloor         `json:"duckdb"`
@@ -56,6 +59,7 @@ type bench struct {
 	dir      string // for everything that is written
 	shuffled bool
 	stages   bool
+	rounds   int // how often everything is measured; what counts is the median
 	progress io.Writer
 }
 
@@ -75,6 +79,31 @@ func (b bench) measure(ctx context.Context, users int) (_ *Size, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
+	var rounds []*Size
+	for range b.rounds {
+		size, err := b.measureOnce(ctx, s, users)
+		if err != nil {
+			return nil, err
+		}
+		rounds = append(rounds, size)
+	}
+	size := medians(rounds)
+	size.Bars = bars(size)
+	if b.stages {
+		dir, err := os.MkdirTemp(b.dir, "stages-")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		if size.Stages, err = b.profiled(ctx, dir, s.URL, users, allRuns); err != nil {
+			return nil, err
+		}
+	}
+	return size, nil
+}
+
+// measureOnce measures everything once.
+func (b bench) measureOnce(ctx context.Context, s *server, users int) (_ *Size, err error) {
 	size := &Size{Users: users, RecordBytes: s.Bytes, Shuffled: b.shuffled}
 	dir, err := os.MkdirTemp(b.dir, "size-")
 	if err != nil {
@@ -90,19 +119,31 @@ func (b bench) measure(ctx context.Context, users int) (_ *Size, err error) {
 		}
 		return b.compare(ctx, size, w.dir, filepath.Join(dir, floorName))
 	}
-	if size.Runs, err = b.runs(ctx, warehouse{b.rollcall, filepath.Join(dir, "warehouse"), s.URL}, users, allRuns, nil, compared); err != nil {
-		return nil, err
-	}
-	size.Bars = bars(size)
-	if err := os.RemoveAll(filepath.Join(dir, "warehouse")); err != nil {
-		return nil, err
-	}
-	if b.stages {
-		if size.Stages, err = b.profiled(ctx, dir, s.URL, users, allRuns); err != nil {
-			return nil, err
+	size.Runs, err = b.runs(ctx, warehouse{b.rollcall, filepath.Join(dir, "warehouse"), s.URL}, users, allRuns, nil, compared)
+	return size, err
+}
+
+// medians are those of rounds: of each thing measured, the round in which it took the CPU time that as many rounds exceed as stay below, but the
+// peak of memory is the highest of all.
+func medians(rounds []*Size) *Size {
+	out := *rounds[0]
+	out.Rounds = len(rounds)
+	pick := func(usage func(*Size) *Usage) *Size {
+		sorted := slices.SortedFunc(slices.Values(rounds), func(a, b *Size) int { return cmp.Compare(usage(a).CPU, usage(b).CPU) })
+		picked, peak := sorted[len(sorted)/2], int64(0)
+		for _, s := range rounds {
+			peak = max(peak, usage(s).Peak)
 		}
+		usage(picked).Peak = peak
+		return picked
 	}
-	return size, nil
+	out.Socket = pick(func(s *Size) *Usage { return &s.Socket.Usage }).Socket
+	out.SQL = pick(func(s *Size) *Usage { return &s.SQL.Usage }).SQL
+	out.Runs = slices.Clone(out.Runs)
+	for i := range out.Runs {
+		out.Runs[i] = pick(func(s *Size) *Usage { return &s.Runs[i].Usage }).Runs[i]
+	}
+	return &out
 }
 
 const floorName = "floor"

@@ -1,7 +1,7 @@
 // Rollcall-bench measures rollcall: what a run costs in time, CPU and memory, beside what any program would have to spend on it.
 //
 //	make bench                  # 10,000, 100,000 and 1,000,000 users
-//	make bench USERS=200000
+//	make bench USERS=200000 ROUNDS=3
 //
 // It makes up an organization and serves it from the memory of a process on loopback, so that nothing but rollcall is slow; measures two
 // floors, bytes down the same socket and DuckDB's own SQL making the same tables of the same pages; and runs the program rollcall: a full load,
@@ -56,6 +56,9 @@ func command(in io.Reader, out, progress io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use: "rollcall-bench", Short: "Measure rollcall beside what its work costs at least", SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if b.rounds < 1 {
+				return errors.New("--rounds: one at least")
+			}
 			return b.prepared(func(b bench) error { return b.all(cmd.Context(), sizes, out, asJSON) })
 		},
 	}
@@ -64,6 +67,7 @@ func command(in io.Reader, out, progress io.Writer) *cobra.Command {
 	flags.StringVar(&b.rollcall, "rollcall", "./rollcall", "the `program` to measure")
 	flags.StringVar(&b.dir, "dir", "", "`folder` for the warehouses; about 10 kB a user (default: the system's for temporary files)")
 	root.Flags().IntSliceVar(&sizes, "users", []int{10_000, 100_000, 1_000_000}, "sizes of the organization")
+	root.Flags().IntVar(&b.rounds, "rounds", 1, "measure everything so many times, and report medians: a machine's speed may move by a fifth within minutes")
 	root.Flags().BoolVar(&b.stages, "stages", false, "do every run once more with a profile, and say what its stages cost")
 	root.Flags().BoolVar(&b.shuffled, "shuffled", false, "list the users in no order of their ids")
 	root.Flags().BoolVar(&asJSON, "json", false, "print everything that was measured as one JSON document")

@@ -57,6 +57,9 @@ func markdown(r Report) string {
 		if s.Shuffled {
 			order = ", listed in no order of their ids"
 		}
+		if s.Rounds > 1 {
+			order += fmt.Sprintf(" (medians of %d rounds; of memory the highest)", s.Rounds)
+		}
 		fmt.Fprintf(&b, "\n### %s users of %s bytes%s\n\n", thousands(int64(s.Users)), thousands(s.RecordBytes/int64(s.Users)), order)
 		s.measurements(&b)
 		fmt.Fprintf(&b, "\nDuckDB %s with `memory_limit = %s`, %d thread for the tables and %d for Parquet; it made what rollcall made, row by row. rollcall receives the list twice, for the proof.\n\nThe bars are meant for 200,000 users and more: of fewer, what every run costs is a larger part.\n\n",

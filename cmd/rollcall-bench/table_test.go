@@ -50,6 +50,28 @@ func TestBars(t *testing.T) {
 	}
 }
 
+// TestMedians: each thing measured has the round in which it took the middling CPU time, and the highest peak of all rounds.
+func TestMedians(t *testing.T) {
+	a, b, c := sizeWith(12, 3, 11, 7, 10), sizeWith(14, 2, 12, 6, 11), sizeWith(13, 4, 10, 8, 9)
+	b.Runs[0].Peak, c.Socket.CPU, c.Runs[0].Summary.Received = 900, 0.4, 3000
+	c.Runs[0].Peak = 1
+	got := medians([]*Size{a, b, c})
+	if got.Rounds != 3 || got.Socket.CPU != 0.5 || got.SQL.CPU != 10 || got.Users != 1000 {
+		t.Errorf("%+v", got)
+	}
+	for i, want := range []float64{13, 3, 11, 7} {
+		if got.Runs[i].CPU != want || got.Runs[i].Name != a.Runs[i].Name {
+			t.Errorf("%s: %g, not %g", got.Runs[i].Name, got.Runs[i].CPU, want)
+		}
+	}
+	if full := got.Runs[0]; full.Peak != 800e6 || full.Summary.Received != 3000 {
+		t.Errorf("full load: %+v", full)
+	}
+	if one := medians([]*Size{sizeWith(12, 3, 11, 7, 10)}); one.Runs[0].CPU != 12 || one.Runs[3].CPU != 7 {
+		t.Errorf("of one round: %+v", one)
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	s := sizeWith(12, 3.6, 11, 7.2, 10)
 	s.Bars = bars(s)
