@@ -110,6 +110,9 @@ func (b bench) measureOnce(ctx context.Context, s *server, users int) (_ *Size, 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := choose(ctx, s.URL, 0); err != nil { // the round before left the last one
+		return nil, err
+	}
 	if err := b.floors(ctx, size, s.URL, dir); err != nil {
 		return nil, err
 	}
