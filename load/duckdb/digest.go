@@ -42,29 +42,48 @@ func ParseDigest(text string, rows int64) (Digest, bool) {
 
 // Digest reads the columns of a relation, an SQL expression to select from.
 func (v *Verifier) Digest(ctx context.Context, relation string, columns ...string) (Digest, error) {
-	exact, err := v.exact(ctx, relation, columns)
+	d, err := v.Digests(ctx, relation, columns)
 	if err != nil {
 		return Digest{}, err
 	}
-	var d Digest
-	var sum string
-	q := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(%s)::HUGEINT), 0)::VARCHAR FROM %s", strings.Join(exact, ", "), relation)
-	err = v.db.QueryRowContext(ctx, q).Scan(&d.Rows, &sum)
+	return d[0], nil
+}
+
+// Digests reads a relation once for the digests of several choices of its columns.
+func (v *Verifier) Digests(ctx context.Context, relation string, choices ...[]string) ([]Digest, error) {
+	selected := []string{"count(*)"}
+	for _, columns := range choices {
+		exact, err := v.exact(ctx, relation, columns)
+		if err != nil {
+			return nil, err
+		}
+		selected = append(selected, fmt.Sprintf("coalesce(sum(hash(%s)::HUGEINT), 0)::VARCHAR", strings.Join(exact, ", ")))
+	}
+	var rows int64
+	sums := make([]string, len(choices))
+	to := []any{&rows}
+	for i := range sums {
+		to = append(to, &sums[i])
+	}
+	err := v.db.QueryRowContext(ctx, fmt.Sprintf("SELECT %s FROM %s", strings.Join(selected, ", "), relation)).Scan(to...)
 	if full := new(duckdb.Error); v.more && errors.As(err, &full) && full.Type == duckdb.ErrorTypeOutOfMemory {
 		v.more = false
 		if _, err := v.db.ExecContext(ctx, "SET memory_limit = "+schema.Literal(longStrings)); err != nil {
-			return Digest{}, err
+			return nil, err
 		}
-		return v.Digest(ctx, relation, columns...)
+		return v.Digests(ctx, relation, choices...)
 	}
 	if err != nil {
-		return Digest{}, err
+		return nil, err
 	}
-	n, ok := new(big.Int).SetString(sum, 10)
-	if !ok || n.Sign() < 0 {
-		return Digest{}, fmt.Errorf("a sum of hashes that is none: %s", sum)
+	digests := make([]Digest, len(sums))
+	for i, sum := range sums {
+		n, ok := new(big.Int).SetString(sum, 10)
+		if !ok || n.Sign() < 0 {
+			return nil, fmt.Errorf("a sum of hashes that is none: %s", sum)
+		}
+		digests[i] = Digest{Rows: rows, low: n.Uint64()}
+		digests[i].high = n.Rsh(n, 64).Uint64()
 	}
-	d.low = n.Uint64()
-	d.high = n.Rsh(n, 64).Uint64()
-	return d, nil
+	return digests, nil
 }

@@ -1,8 +1,10 @@
 package parquet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -158,4 +160,74 @@ func (w *Writer) join(leader, to string, cells []arrow.Record) (err error) {
 		}
 	}
 	return out.close()
+}
+
+// SameColumns tells whether the first columns of two parts are the same bytes, and so the same cells: row groups of as many rows, with the same chunks.
+func SameColumns(a, b string, columns int) (same bool, err error) {
+	one, err := file.OpenParquetFile(a, false)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, one.Close()) }()
+	other, err := file.OpenParquetFile(b, false)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, other.Close()) }()
+	s, o := one.MetaData().Schema, other.MetaData().Schema
+	if one.NumRowGroups() != other.NumRowGroups() || min(s.NumColumns(), o.NumColumns()) < columns {
+		return false, nil
+	}
+	for i := range columns {
+		if !s.Column(i).Equals(o.Column(i)) {
+			return false, nil
+		}
+	}
+	inA, err := os.Open(a)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, inA.Close()) }()
+	inB, err := os.Open(b)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, inB.Close()) }()
+	for g := range one.NumRowGroups() {
+		if one.RowGroup(g).NumRows() != other.RowGroup(g).NumRows() {
+			return false, nil
+		}
+		for i := range columns {
+			if same, err := sameChunk(chunk{one.MetaData(), g, i, inA}, chunk{other.MetaData(), g, i, inB}); !same || err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+func sameChunk(a, b chunk) (bool, error) {
+	x, y := a.of.RowGroups[a.group].Columns[a.column].MetaData, b.of.RowGroups[b.group].Columns[b.column].MetaData
+	if x.Type != y.Type || x.Codec != y.Codec || x.NumValues != y.NumValues || x.TotalUncompressedSize != y.TotalUncompressedSize ||
+		(x.DictionaryPageOffset == nil) != (y.DictionaryPageOffset == nil) {
+		return false, nil
+	}
+	left, inA, inB := x.TotalCompressedSize, a.bytes(), b.bytes()
+	if left != y.TotalCompressedSize {
+		return false, nil
+	}
+	one, other := make([]byte, min(left, bufferBytes)), make([]byte, min(left, bufferBytes))
+	for ; left > 0; left -= int64(len(one)) {
+		one, other = one[:min(left, int64(len(one)))], other[:min(left, int64(len(other)))]
+		if _, err := io.ReadFull(inA, one); err != nil {
+			return false, err
+		}
+		if _, err := io.ReadFull(inB, other); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(one, other) {
+			return false, nil
+		}
+	}
+	return true, nil
 }

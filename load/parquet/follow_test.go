@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -252,5 +253,39 @@ func TestWhoCannotFollow(t *testing.T) {
 	}
 	if err := errors.Join(lead.Abandon(), narrow.Abandon(), late.Abandon()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSameColumns: a follower's part has the leader's columns byte for byte, and not those beside them; other cells, fewer rows and damage differ.
+func TestSameColumns(t *testing.T) {
+	mem := checked(t)
+	lead, follow := writers(t, mem)
+	pair(t, mem, lead, follow, 0, 1000, rowGroupRows)
+	other, less := writers(t, mem)
+	pair(t, mem, other, less, 0, 1000)
+	part := func(w *Writer) string { return filepath.Join(w.dir, PartName(0)) }
+	changed := filepath.Join(t.TempDir(), "changed.parquet")
+	b := contents(t, part(follow))
+	b[len(magic)+100] ^= 1 // in the first chunk
+	if err := os.WriteFile(changed, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, a, b string
+		columns    int
+		want       bool
+	}{
+		{"the leader's", part(lead), part(follow), len(patched.Columns), true},
+		{"some of them", part(lead), part(follow), 1, true},
+		{"more than the leader has", part(lead), part(follow), len(patched.Columns) + 1, false},
+		{"of fewer rows", part(lead), part(less), len(patched.Columns), false},
+		{"a byte is another", part(lead), changed, len(patched.Columns), false},
+	} {
+		if got, err := SameColumns(tt.a, tt.b, tt.columns); got != tt.want || err != nil {
+			t.Errorf("%s: %t, %v", tt.name, got, err)
+		}
+	}
+	if _, err := SameColumns(part(lead), filepath.Join(t.TempDir(), "none"), 1); err == nil {
+		t.Error("a part that is not there has the same columns")
 	}
 }

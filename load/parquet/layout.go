@@ -29,6 +29,20 @@ type chunk struct {
 	in            io.ReaderAt
 }
 
+// start is where it begins.
+func (c chunk) start() int64 {
+	m := c.of.RowGroups[c.group].Columns[c.column].MetaData
+	if m.DictionaryPageOffset != nil {
+		return min(m.DataPageOffset, *m.DictionaryPageOffset)
+	}
+	return m.DataPageOffset
+}
+
+// bytes reads it.
+func (c chunk) bytes() *io.SectionReader {
+	return io.NewSectionReader(c.in, c.start(), c.of.RowGroups[c.group].Columns[c.column].MetaData.TotalCompressedSize)
+}
+
 // newLayout begins a file with the columns of another.
 func newLayout(path string, like *metadata.FileMetaData) (*layout, error) {
 	meta, err := like.Subset(nil)
@@ -54,16 +68,15 @@ func (l *layout) group(chunks []chunk) error {
 	columns := group.Columns[:0:0]
 	var compressed int64
 	for _, c := range chunks {
+		begun := l.at
 		column := c.of.RowGroups[c.group].Columns[c.column]
-		m := column.MetaData
-		start := m.DataPageOffset
+		m, start := column.MetaData, c.start()
+		l.copy(c.bytes())
 		if m.DictionaryPageOffset != nil {
-			start = min(start, *m.DictionaryPageOffset)
-			*m.DictionaryPageOffset += l.at - start
+			*m.DictionaryPageOffset += begun - start
 		}
-		m.DataPageOffset += l.at - start
-		column.FileOffset = l.at + m.TotalCompressedSize
-		l.copy(io.NewSectionReader(c.in, start, m.TotalCompressedSize))
+		m.DataPageOffset += begun - start
+		column.FileOffset = l.at
 		group.TotalByteSize += m.TotalUncompressedSize
 		compressed += m.TotalCompressedSize
 		columns = append(columns, column)

@@ -31,8 +31,9 @@ type Building struct {
 	run    string
 	dir    string
 	tables []schema.Table
-	base   *Version // nil: the version is built whole
-	kept   []string // the tables that keep the rows of the base in the database
+	base   *Version          // nil: the version is built whole
+	kept   []string          // the tables that keep the rows of the base in the database
+	follow map[string]string // by table: the one that has its rows, with more columns
 
 	settings duckdb.Settings
 
@@ -63,7 +64,7 @@ func (w *Warehouse) begin(ctx context.Context, b *Building, mem memory.Allocator
 	}
 	b.dir, b.settings = filepath.Join(w.dir, versionsName, buildPrefix+b.run), s
 	b.rows, b.nulls = map[string]int64{}, map[string][]int64{}
-	b.parts, b.files = map[string]*parquet.Writer{}, map[string]parquet.Part{}
+	b.parts, b.files, b.follow = map[string]*parquet.Writer{}, map[string]parquet.Part{}, map[string]string{}
 	for _, t := range b.tables {
 		b.nulls[t.Name] = make([]int64, len(t.Columns))
 	}
@@ -107,6 +108,7 @@ func (b *Building) Follow(table, leader string) error {
 	if b.parts[table] == nil || b.parts[leader] == nil {
 		return fmt.Errorf("version %s: no table %s or %s", b.run, table, leader)
 	}
+	b.follow[leader] = table
 	return b.parts[table].Follow(b.parts[leader])
 }
 
@@ -239,7 +241,7 @@ func (b *Building) writeManifest(m Manifest) error {
 
 // compare reads the version back. Parts that were linked are what they were when the base was compared, for their bytes are.
 func (b *Building) compare(ctx context.Context, expected []TableEntry) error {
-	c := comparison{dir: b.dir, parts: map[string]duckdb.Digest{}}
+	c := comparison{dir: b.dir, parts: map[string]duckdb.Digest{}, follow: b.follow}
 	for name, part := range b.files {
 		if d, ok := duckdb.ParseDigest(part.Digest, part.Rows); ok {
 			c.parts[name] = d
