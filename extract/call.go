@@ -48,6 +48,10 @@ type Call struct {
 	Query  url.Values // may be nil
 	Body   []byte     // JSON; may be nil
 	Final  []int      // statuses beside 2xx that answer the call, as 403 and 404 do for one user's model; no part of the ID
+
+	// Has tells of a body, by its Answer.Name, that who calls has it from an earlier answer: a recorded answer then comes without. nil: it has none. No
+	// part of the ID.
+	Has func(name uint64) bool
 }
 
 // ID is a stable key of the call: equal for calls that ask the same. It holds the organization, the kind, the method, the path, the
@@ -85,4 +89,7 @@ type Answer struct {
 	Body        []byte    // decoded of any Content-Encoding, otherwise byte for byte; not to be modified
 	At          time.Time // when its last byte was received: UTC, whole microseconds; of a replayed answer, when it first was
 	Replayed    bool      // it comes from the recorder, and cost no request
+
+	// Name is the recorder's for the Body: its answers of one name, but 0, which names none, have the same bytes.
+	Name uint64
 }

@@ -58,8 +58,8 @@ func (s *Source) lookup(ctx context.Context, ids []string) ([]sweep.Item, error)
 	for range len(distinct) + 1 {
 		v := url.Values{"user_id": distinct, "limit": {strconv.Itoa(maxLimit)}}
 		var e envelope
-		err := s.list(ctx, extract.KindLookup, v, cursor, func(body []byte) (err error) {
-			e, err = s.decode(body)
+		err := s.list(ctx, extract.KindLookup, v, cursor, nil, func(a extract.Answer) (err error) {
+			e, err = s.decode(a.Body)
 			return err
 		})
 		if err != nil {

@@ -49,13 +49,20 @@ func (s *Source) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 		v.Set("sort_by", q.Sort)
 	}
 	var p sweep.Page
-	err := s.list(ctx, extract.KindList, v, q.Cursor, func(body []byte) error {
+	has := func(name uint64) bool {
+		_, again := q.AgainNamed(name)
+		return again
+	}
+	err := s.list(ctx, extract.KindList, v, q.Cursor, has, func(a extract.Answer) error {
 		var again bool
-		if p, again = q.Again(body); again {
+		if p, again = q.AgainNamed(a.Name); again {
 			return nil
 		}
-		e, err := s.decode(body)
-		p = sweep.Page{Items: e.rows, More: e.more, Next: e.next, HasNext: e.hasNext, Body: body}
+		if p, again = q.Again(a.Body); again {
+			return nil
+		}
+		e, err := s.decode(a.Body)
+		p = sweep.Page{Items: e.rows, More: e.more, Next: e.next, HasNext: e.hasNext, Body: a.Body, Name: a.Name}
 		return err
 	})
 	if err != nil {
@@ -65,8 +72,8 @@ func (s *Source) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 	return p, nil
 }
 
-// list asks for users, from the cursor on in whatever dialect is spoken.
-func (s *Source) list(ctx context.Context, kind extract.Kind, v url.Values, cursor int64, take func(body []byte) error) error {
+// list asks for users, from the cursor on in whatever dialect is spoken. has is the Call's.
+func (s *Source) list(ctx context.Context, kind extract.Kind, v url.Values, cursor int64, has func(name uint64) bool, take func(extract.Answer) error) error {
 	if cursor != 0 {
 		name := "continuation_token"
 		if s.spoken() == sweep.Offset {
@@ -74,8 +81,8 @@ func (s *Source) list(ctx context.Context, kind extract.Kind, v url.Values, curs
 		}
 		v.Set(name, strconv.FormatInt(cursor, 10))
 	}
-	call := extract.Call{Org: s.org, Kind: kind, Method: http.MethodGet, Path: s.path("user", ""), Query: v}
-	_, err := s.c.Do(ctx, call, func(a extract.Answer) error { return take(a.Body) })
+	call := extract.Call{Org: s.org, Kind: kind, Method: http.MethodGet, Path: s.path("user", ""), Query: v, Has: has}
+	_, err := s.c.Do(ctx, call, take)
 	return err
 }
 

@@ -25,7 +25,7 @@ func (j *Journal) Recorded(c extract.Call) (extract.Answer, bool) {
 	if !ok {
 		return extract.Answer{}, false
 	}
-	a, err := j.answer(id, p)
+	a, err := j.answer(id, p, c.Has)
 	if err != nil {
 		_ = j.fail(err) // Err tells
 		return extract.Answer{}, false
@@ -33,8 +33,9 @@ func (j *Journal) Recorded(c extract.Call) (extract.Answer, bool) {
 	return a, true
 }
 
-// answer reads the answer at p to the call of that ID.
-func (j *Journal) answer(id string, p place) (extract.Answer, error) {
+// answer reads the answer at p to the call of that ID. The body that begins a block has a name: of a page of a list, which fills a block, that is nearly
+// always so. One that has says its caller has is not read again.
+func (j *Journal) answer(id string, p place, has func(name uint64) bool) (extract.Answer, error) {
 	raw, err := j.blockAt(p.block)
 	if err != nil {
 		return extract.Answer{}, err
@@ -50,22 +51,41 @@ func (j *Journal) answer(id string, p place) (extract.Answer, error) {
 		return extract.Answer{}, j.damaged(p.block, err)
 	}
 	a := it.Answer
+	a.Replayed = true
+	from, first := p.block, p.off == 0
 	if it.same != nil {
-		if a.Body, err = j.sharedBody(p.block, it); err != nil {
+		if from, err = j.sharedBlock(p.block, it); err != nil {
+			return extract.Answer{}, err
+		}
+		first = it.same.Entry == 0
+	}
+	if first {
+		a.Name = uint64(from) + 1
+	}
+	if it.same != nil {
+		if first && has != nil && has(a.Name) {
+			return a, nil
+		}
+		if a.Body, err = j.sharedBody(p.block, from, it); err != nil {
 			return extract.Answer{}, err
 		}
 	}
-	a.Body, a.Replayed = bytes.Clone(a.Body), true
+	a.Body = bytes.Clone(a.Body)
 	return a, nil
 }
 
-// sharedBody reads the body that an entry of that block refers to.
-func (j *Journal) sharedBody(block uint32, it item) ([]byte, error) {
+// sharedBlock is the block with the body that an entry of a block refers to.
+func (j *Journal) sharedBlock(block uint32, it item) (uint32, error) {
 	from := uint64(j.segments[j.spots[block].segment].first) + uint64(it.same.Block) - 1 // block 0 is the preamble
 	if it.same.Block == 0 || from > uint64(block) {
-		return nil, j.damaged(block, errReference)
+		return 0, j.damaged(block, errReference)
 	}
-	raw, err := j.blockAt(uint32(from))
+	return uint32(from), nil
+}
+
+// sharedBody reads the body in from that an entry of block refers to.
+func (j *Journal) sharedBody(block, from uint32, it item) ([]byte, error) {
+	raw, err := j.blockAt(from)
 	if err != nil {
 		return nil, err
 	}

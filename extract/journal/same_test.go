@@ -134,6 +134,34 @@ func TestHandedOutApart(t *testing.T) {
 	wantRecorded(t, j, listCall(0), body)
 }
 
+// A body that begins a block has a name, and does not come again where who calls has it. Which bodies share a name are the same.
+func TestNamed(t *testing.T) {
+	j, dir := begin(t)
+	body := page(1, 5000)
+	twice(t, j, []string{body, page(2, 5000)})
+	end(t, j.Close)
+	j, _, err := OpenReadOnly(t.Context(), dir)
+	must(err)
+	first, _ := j.Recorded(listCall(0))
+	if first.Name == 0 || string(first.Body) != body {
+		t.Fatalf("name %d, %d bytes", first.Name, len(first.Body))
+	}
+	other, _ := j.Recorded(listCall(1))
+	if other.Name == first.Name {
+		t.Errorf("two bodies have the name %d", other.Name)
+	}
+	c := listCall(0)
+	var asked uint64
+	c.Has = func(name uint64) bool { asked = name; return true }
+	again, ok := j.Recorded(c)
+	if !ok || again.Name != first.Name || asked != first.Name || again.Body != nil || again.Status != first.Status || !again.Replayed {
+		t.Errorf("%+v, asked for %d", again, asked)
+	}
+	c = listCall(1)
+	c.Has = func(uint64) bool { return false }
+	wantRecorded(t, j, c, page(2, 5000))
+}
+
 // A body that is as long as another, and differs in its last byte, is another. So is one that only looks like it by its request.
 func TestNotTheSame(t *testing.T) {
 	j, dir := begin(t)

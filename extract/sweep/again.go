@@ -11,6 +11,7 @@ type recurrences struct {
 	ledger *ledger
 	seed   maphash.Seed
 	pages  map[uint64]*recurrence // by the hash of the answer's bytes
+	named  map[uint64]*recurrence // by the recorder's name of them
 }
 
 // recurrence is a page without its rows, but for whose they are.
@@ -26,7 +27,7 @@ type recurrence struct {
 type stretch struct{ from, n uint32 }
 
 func newRecurrences(l *ledger) *recurrences {
-	return &recurrences{ledger: l, seed: maphash.MakeSeed(), pages: map[uint64]*recurrence{}}
+	return &recurrences{ledger: l, seed: maphash.MakeSeed(), pages: map[uint64]*recurrence{}, named: map[uint64]*recurrence{}}
 }
 
 // Again is the page that an answer of these bytes was before in this sweep; ok is false where there was none, or where what is in it has changed since.
@@ -39,8 +40,20 @@ func (q Query) Again(body []byte) (p Page, ok bool) {
 	if r == nil || r.size != len(body) {
 		return Page{}, false
 	}
+	return q.before.again(r)
+}
+
+// AgainNamed is Again for an answer whose bytes have that name; see [extract.Answer].
+func (q Query) AgainNamed(name uint64) (p Page, ok bool) {
+	if q.before == nil || q.before.named[name] == nil {
+		return Page{}, false
+	}
+	return q.before.again(q.before.named[name])
+}
+
+func (k *recurrences) again(r *recurrence) (p Page, ok bool) {
 	for i := range r.entries() {
-		if q.before.ledger.entries.At(i).changed > r.request {
+		if k.ledger.entries.At(i).changed > r.request {
 			return Page{}, false
 		}
 	}
@@ -68,6 +81,9 @@ func (k *recurrences) note(p Page, rows []int, request uint32) {
 		}
 	}
 	k.pages[maphash.Bytes(k.seed, p.Body)] = r
+	if p.Name != 0 {
+		k.named[p.Name] = r
+	}
 }
 
 // entries are those of the rows, in their order.

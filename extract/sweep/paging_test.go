@@ -300,6 +300,15 @@ func TestSeenIsCalledForEachFormOfARow(t *testing.T) {
 	}
 }
 
+// A page is known again by the recorder's name of its bytes, and where that has none, by the bytes.
+func TestPagesAreKnownAgainByNames(t *testing.T) {
+	m := newModel(100)
+	r := mustRun(t, m, sweep.Options{Limit: 10})
+	if !r.Certificate.Certified || m.namely == 0 || m.namely == m.repeats {
+		t.Errorf("certified %t; %d answers were known again, %d of them by names", r.Certificate.Certified, m.repeats, m.namely)
+	}
+}
+
 // A page that comes back as it was tells of a row that was another in between.
 func TestARowThatBecomesWhatItWas(t *testing.T) {
 	m := newModel(6)

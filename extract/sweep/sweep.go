@@ -73,6 +73,7 @@ type Page struct {
 
 	// Body is the answer, where the page is what it says and nothing else; nil where the page is not to be known again, see Query.Again.
 	Body  []byte
+	Name  uint64      // the recorder's for the Body, see extract.Answer
 	again *recurrence // then there are no Items
 }
 
