@@ -56,36 +56,28 @@ func (e *encoder) append(columns ...arrow.Array) error {
 	return e.out.WriteBuffered(part)
 }
 
-// encoded is what an encoder made.
-type encoded struct {
-	*file.Reader
-	in *bytes.Reader
-}
-
-func (e *encoder) finish() (encoded, error) {
+// finish is what was encoded.
+func (e *encoder) finish() (source, error) {
 	if err := e.out.Close(); err != nil {
-		return encoded{}, err
+		return source{}, err
 	}
 	in := bytes.NewReader(e.buf.Bytes())
-	r, err := file.NewParquetReader(bytes.NewReader(e.buf.Bytes()))
-	return encoded{r, in}, err
+	r, err := file.NewParquetReader(in)
+	return source{r, in}, err
 }
-
-// chunk is that of a column in a row group.
-func (e encoded) chunk(group, column int) chunk { return chunk{e.MetaData(), group, column, e.in} }
 
 // abandon frees what is not finished.
 func (e *encoder) abandon() { _ = e.out.Close() } // nobody reads what it makes
 
 // encodeGroups encodes columns of the table in row groups of these lengths.
-func (w *Writer) encodeGroups(fields []arrow.Field, groups []int64, cells []arrow.Record) (encoded, error) {
+func (w *Writer) encodeGroups(fields []arrow.Field, groups []int64, cells []arrow.Record) (source, error) {
 	e, err := w.newEncoder(fields...)
 	if err != nil {
-		return encoded{}, err
+		return source{}, err
 	}
 	if err := e.groups(groups, cells); err != nil {
 		e.abandon()
-		return encoded{}, err
+		return source{}, err
 	}
 	return e.finish()
 }

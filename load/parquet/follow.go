@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/parquet/file"
 )
 
 // Follow says that the table's rows are those of another, whose columns are its first ones, and that both come with the same cells: each part takes
@@ -117,16 +115,11 @@ func (w *Writer) takeOwn(rows int64) (cells []arrow.Record) {
 
 // join writes a part of the leader's column chunks and of the cells that the table has for itself.
 func (w *Writer) join(leader, to string, cells []arrow.Record) (err error) {
-	lead, err := file.OpenParquetFile(leader, false)
+	lead, err := openSource(leader)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lead.Close()) }()
-	in, err := os.Open(leader)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, in.Close()) }()
 	var groups []int64
 	for g := range lead.NumRowGroups() {
 		groups = append(groups, lead.RowGroup(g).NumRows())
@@ -150,7 +143,7 @@ func (w *Writer) join(leader, to string, cells []arrow.Record) (err error) {
 		chunks := make([]chunk, len(w.table.Columns))
 		for i := range chunks {
 			if i < whole {
-				chunks[i] = chunk{lead.MetaData(), g, i, in}
+				chunks[i] = lead.chunk(g, i)
 			} else {
 				chunks[i] = own.chunk(g, i-whole)
 			}
@@ -164,12 +157,12 @@ func (w *Writer) join(leader, to string, cells []arrow.Record) (err error) {
 
 // SameColumns tells whether the first columns of two parts are the same bytes, and so the same cells: row groups of as many rows, with the same chunks.
 func SameColumns(a, b string, columns int) (same bool, err error) {
-	one, err := file.OpenParquetFile(a, false)
+	one, err := openSource(a)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, one.Close()) }()
-	other, err := file.OpenParquetFile(b, false)
+	other, err := openSource(b)
 	if err != nil {
 		return false, err
 	}
@@ -183,22 +176,12 @@ func SameColumns(a, b string, columns int) (same bool, err error) {
 			return false, nil
 		}
 	}
-	inA, err := os.Open(a)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, inA.Close()) }()
-	inB, err := os.Open(b)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, inB.Close()) }()
 	for g := range one.NumRowGroups() {
 		if one.RowGroup(g).NumRows() != other.RowGroup(g).NumRows() {
 			return false, nil
 		}
 		for i := range columns {
-			if same, err := sameChunk(chunk{one.MetaData(), g, i, inA}, chunk{other.MetaData(), g, i, inB}); !same || err != nil {
+			if same, err := sameChunk(one.chunk(g, i), other.chunk(g, i)); !same || err != nil {
 				return false, err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/metadata"
 )
 
@@ -28,6 +29,27 @@ type chunk struct {
 	group, column int
 	in            io.ReaderAt
 }
+
+// source is a file with column chunks to copy.
+type source struct {
+	*file.Reader
+	in io.ReaderAt
+}
+
+func openSource(path string) (source, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return source{}, err
+	}
+	r, err := file.NewParquetReader(f) // whose Close is that of f
+	if err != nil {
+		return source{}, errors.Join(err, f.Close())
+	}
+	return source{r, f}, nil
+}
+
+// chunk is that of a column in a row group.
+func (s source) chunk(group, column int) chunk { return chunk{s.MetaData(), group, column, s.in} }
 
 // start is where it begins.
 func (c chunk) start() int64 {

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 
 	"github.com/rollcall-data/rollcall/schema"
@@ -179,8 +178,7 @@ func (r *revision) abandon() error {
 type revisedPart struct {
 	w     *Writer
 	base  Base
-	file  *file.Reader
-	raw   *os.File
+	file  source
 	path  string
 	out   *layout // nil: all row groups so far are the base's
 	rows  int64   // in the row groups that are ended
@@ -197,11 +195,8 @@ type revisedPart struct {
 
 func (w *Writer) openRevised(base Base) (p *revisedPart, err error) {
 	p = &revisedPart{w: w, base: base, path: filepath.Join(w.dir, PartName(len(w.parts))), columns: make([]*encoder, len(w.table.Columns))}
-	if p.file, err = file.OpenParquetFile(base.Path, false); err != nil {
+	if p.file, err = openSource(base.Path); err != nil {
 		return nil, err
-	}
-	if p.raw, err = os.Open(base.Path); err != nil {
-		return nil, errors.Join(err, p.file.Close())
 	}
 	if n := p.file.MetaData().Schema.NumColumns(); n != len(w.table.Columns) || len(base.Nulls) != n {
 		return nil, errors.Join(fmt.Errorf("the part has %d columns, the table %d", n, len(w.table.Columns)), p.close())
@@ -285,7 +280,7 @@ func (p *revisedPart) eachCell(ctx context.Context, place int, take func(arrow.A
 			err = fmt.Errorf("damaged: %v", r)
 		}
 	}()
-	in, err := pqarrow.NewFileReader(p.file, pqarrow.ArrowReadProperties{}, p.w.mem)
+	in, err := pqarrow.NewFileReader(p.file.Reader, pqarrow.ArrowReadProperties{}, p.w.mem)
 	if err != nil {
 		return err
 	}
@@ -375,7 +370,7 @@ func (p *revisedPart) begin() (err error) {
 func (p *revisedPart) chunks(group int) []chunk {
 	out := make([]chunk, len(p.columns))
 	for i := range out {
-		out[i] = chunk{p.file.MetaData(), group, i, p.raw}
+		out[i] = p.file.chunk(group, i)
 	}
 	return out
 }
@@ -408,7 +403,7 @@ func (p *revisedPart) close() error {
 			e.abandon()
 		}
 	}
-	err := errors.Join(p.file.Close(), p.raw.Close())
+	err := p.file.Close()
 	if p.out != nil {
 		err = errors.Join(err, p.out.file.Close())
 	}
