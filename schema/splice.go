@@ -14,6 +14,15 @@ type Span struct {
 	From, To int64 // the first row, and the one behind the last
 }
 
+// AddRow puts a row of one of the batches behind the spans.
+func AddRow(spans []Span, fresh bool, row int64) []Span {
+	if n := len(spans) - 1; n >= 0 && spans[n].Fresh == fresh && spans[n].To == row {
+		spans[n].To++
+		return spans
+	}
+	return append(spans, Span{Fresh: fresh, From: row, To: row + 1})
+}
+
 // Splice puts runs of rows of two batches of the same columns behind each other; fresh may be nil where no span is of it. A column that comes out as it
 // is in before, cell by cell, is before's own array; the others have memory of their own.
 func Splice(mem memory.Allocator, before, fresh arrow.Record, spans []Span) (arrow.Record, error) {

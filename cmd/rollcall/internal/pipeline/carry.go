@@ -52,7 +52,9 @@ func (b *build) carry(ctx context.Context) error {
 func (b *build) carryHistory(ctx context.Context) error {
 	const table = schema.NameUsersHistory
 	if !b.out.Keeps(table) {
-		return eachBatch(ctx, b.prior.version, b.mem, table, nil, b.carryClosed)
+		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error {
+			return b.closeRows(c, func(now arrow.Record) error { return b.carryBatch(table, transform.ColumnsOf(now), nil) })
+		})
 	}
 	if err := b.out.Over(table, b.leastLinked()); err != nil {
 		return err
@@ -61,45 +63,9 @@ func (b *build) carryHistory(ctx context.Context) error {
 	if !b.d.any(enriched) {
 		columns = append([]string{"_scope", "user_id"}, transform.ClosedColumns...)
 	}
-	return eachBatch(ctx, b.prior.version, b.mem, table, columns, b.reviseClosed)
-}
-
-// reviseClosed is carryClosed for a version that is amended.
-func (b *build) reviseClosed(c transform.Columns) error {
-	var stay []schema.Span
-	closed, gone := false, false
-	for i := range int64(c.Rows()) {
-		switch b.openVerdict(c, int(i)) {
-		case same:
-		case enriched:
-			b.open(c, int(i))
-			gone = true
-			continue
-		default:
-			closed = true
-		}
-		if n := len(stay) - 1; n >= 0 && stay[n].To == i {
-			stay[n].To++
-		} else {
-			stay = append(stay, schema.Span{From: i, To: i + 1})
-		}
-	}
-	now := c
-	if closed {
-		cells := b.closed(c)
-		defer cells.Release()
-		now = c.With(cells)
-		defer now.Release()
-	}
-	if !gone {
-		return b.out.Revise(schema.NameUsersHistory, c.Batch(), now.Batch())
-	}
-	left, err := schema.Splice(b.mem, now.Batch(), nil, stay)
-	if err != nil {
-		return err
-	}
-	defer left.Release()
-	return b.out.Revise(schema.NameUsersHistory, c.Batch(), left)
+	return eachBatch(ctx, b.prior.version, b.mem, table, columns, func(c transform.Columns) error {
+		return b.closeRows(c, func(now arrow.Record) error { return b.out.Revise(table, c.Batch(), now) })
+	})
 }
 
 // openVerdict is the verdict on the user of an open row of the history; same where the row stays as it is.
@@ -110,22 +76,36 @@ func (b *build) openVerdict(c transform.Columns, i int) verdict {
 	return b.verdicts[scoped(c, i)]
 }
 
-// carryClosed takes over a batch of the history, with what is to be closed in it closed.
-func (b *build) carryClosed(c transform.Columns) error {
-	cells := b.closed(c)
-	defer cells.Release()
-	now := c.With(cells)
-	defer now.Release()
-	anew := func(_ transform.Columns, i int) bool { return b.openVerdict(c, i) == enriched }
-	return b.carryBatch(schema.NameUsersHistory, now, anew, func(_ transform.Columns, i int) error {
-		b.open(c, i)
-		return nil
-	})
-}
-
-// closed are the columns of a batch of the history in which rows are closed.
-func (b *build) closed(c transform.Columns) arrow.Record {
-	return transform.Closed(b.mem, c, transform.MicrosOf(b.clock), func(i int) bool { return b.openVerdict(c, i) != same })
+// closeRows gives take a batch of the history as it is to be: with the rows closed that are to be, and without those that are written anew.
+func (b *build) closeRows(c transform.Columns, take func(now arrow.Record) error) error {
+	var stay []schema.Span
+	closed, gone := false, false
+	for i := range c.Rows() {
+		what := b.openVerdict(c, i)
+		if what == enriched {
+			b.open(c, i)
+			gone = true
+			continue
+		}
+		closed = closed || what != same
+		stay = schema.AddRow(stay, false, int64(i))
+	}
+	now := c
+	if closed {
+		cells := transform.Closed(b.mem, c, transform.MicrosOf(b.clock), func(i int) bool { return b.openVerdict(c, i) != same })
+		defer cells.Release()
+		now = c.With(cells)
+		defer now.Release()
+	}
+	if !gone {
+		return take(now.Batch())
+	}
+	left, err := schema.Splice(b.mem, now.Batch(), nil, stay)
+	if err != nil {
+		return err
+	}
+	defer left.Release()
+	return take(left)
 }
 
 // open notes of an open row that it is written anew.
@@ -138,7 +118,7 @@ func (b *build) open(c transform.Columns, i int) {
 // the version is amended, parts without such rows are linked, but for a small last one behind which the table grows.
 func (b *build) carryTable(ctx context.Context, table string, grows bool, keys []string, touched func(c transform.Columns, row int) bool) error {
 	if !b.out.Keeps(table) {
-		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error { return b.carryBatch(table, c, touched, nil) })
+		return eachBatch(ctx, b.prior.version, b.mem, table, nil, func(c transform.Columns) error { return b.carryBatch(table, c, touched) })
 	}
 	parts := b.prior.version.Parts(table)
 	for i, part := range parts {
@@ -158,7 +138,7 @@ func (b *build) carryTable(ctx context.Context, table string, grows bool, keys [
 			}
 		}
 		path := b.prior.version.Path(part)
-		err := eachBatchOf(ctx, parquet.OpenPart(b.mem, path), func(c transform.Columns) error { return b.carryBatch(table, c, touched, nil) })
+		err := eachBatchOf(ctx, parquet.OpenPart(b.mem, path), func(c transform.Columns) error { return b.carryBatch(table, c, touched) })
 		if err != nil {
 			return err
 		}
@@ -182,7 +162,7 @@ func (b *build) anyTouched(ctx context.Context, part publish.FileEntry, keys []s
 	return is, err
 }
 
-func (b *build) carryBatch(table string, c transform.Columns, touched func(c transform.Columns, row int) bool, change func(c transform.Columns, row int) error) error {
+func (b *build) carryBatch(table string, c transform.Columns, touched func(c transform.Columns, row int) bool) error {
 	var constants map[string]string
 	if table == schema.NameIssues { // they are issues of this run, too
 		constants = map[string]string{"run_id": b.dataRun()}
@@ -194,11 +174,6 @@ func (b *build) carryBatch(table string, c transform.Columns, touched func(c tra
 		}
 		if i > from {
 			if err := b.old(table, c, from, i, constants); err != nil {
-				return err
-			}
-		}
-		if i < c.Rows() && change != nil {
-			if err := change(c, i); err != nil {
 				return err
 			}
 		}

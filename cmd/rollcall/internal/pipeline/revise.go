@@ -15,13 +15,13 @@ import (
 type revision struct {
 	b      *build
 	spans  []schema.Span             // of the batches at hand
-	unseen []bool                    // by span: of users whom this run did not see
+	unseen map[int64]bool            // the rows of theirs that stay, of users whom this run did not see
 	fresh  map[string][]arrow.Record // by table: the new rows so far, those that the builder has handed on
 	rows   int64                     // new rows so far, of either table
 }
 
 func (b *build) newRevision() (*revision, error) {
-	r := &revision{b: b, fresh: map[string][]arrow.Record{schema.NameUsers: nil, schema.NameUsersFlat: nil}}
+	r := &revision{b: b, unseen: map[int64]bool{}, fresh: map[string][]arrow.Record{schema.NameUsers: nil, schema.NameUsersFlat: nil}}
 	return r, errors.Join(b.out.Over(schema.NameUsers, b.leastLinked()), b.out.Over(schema.NameUsersFlat, b.leastLinked()))
 }
 
@@ -39,20 +39,17 @@ func (r *revision) insert(table string, batch arrow.Record) error {
 }
 
 // keep says that a row of the batches at hand stays, but for the run that it names.
-func (r *revision) keep(row int, unseen bool) { r.add(false, int64(row), unseen) }
+func (r *revision) keep(row int, unseen bool) {
+	r.spans = schema.AddRow(r.spans, false, int64(row))
+	if unseen {
+		r.unseen[int64(row)] = true
+	}
+}
 
 // replace says that the builder was given the next new row.
 func (r *revision) replace() {
-	r.add(true, r.rows, false)
+	r.spans = schema.AddRow(r.spans, true, r.rows)
 	r.rows++
-}
-
-func (r *revision) add(fresh bool, row int64, unseen bool) {
-	if n := len(r.spans) - 1; n >= 0 && r.spans[n].Fresh == fresh && r.spans[n].To == row && r.unseen[n] == unseen {
-		r.spans[n].To++
-		return
-	}
-	r.spans, r.unseen = append(r.spans, schema.Span{Fresh: fresh, From: row, To: row + 1}), append(r.unseen, unseen)
 }
 
 // hand hands on what became of a batch of both tables, and makes way for the next.
@@ -61,7 +58,8 @@ func (r *revision) hand(users, flat transform.Columns) error {
 	if err := errors.Join(r.table(schema.NameUsers, users), r.table(schema.NameUsersFlat, flat)); err != nil {
 		return err
 	}
-	r.spans, r.unseen, r.rows = r.spans[:0], r.unseen[:0], 0
+	r.spans, r.rows = r.spans[:0], 0
+	clear(r.unseen)
 	return nil
 }
 
@@ -102,13 +100,13 @@ func (r *revision) runs(before transform.Columns, fresh arrow.Record) arrow.Reco
 	if fresh != nil {
 		anew = transform.ColumnsOf(fresh)
 	}
-	for i, s := range r.spans {
+	for _, s := range r.spans {
 		for row := s.From; row < s.To; row++ {
 			seen := run
 			switch {
 			case s.Fresh:
 				seen = anew.Text("_last_seen_run", int(row)).String
-			case r.unseen[i]:
+			case r.unseen[row]:
 				seen = before.Text("_last_seen_run", int(row)).String
 			}
 			rb.Field(0).(*array.StringBuilder).Append(run)
