@@ -49,13 +49,13 @@ func (s *Source) Page(ctx context.Context, q sweep.Query) (sweep.Page, error) {
 		v.Set("sort_by", q.Sort)
 	}
 	var p sweep.Page
+	again := false
 	has := func(name uint64) bool {
-		_, again := q.AgainNamed(name)
+		p, again = q.AgainNamed(name)
 		return again
 	}
 	err := s.list(ctx, extract.KindList, v, q.Cursor, has, func(a extract.Answer) error {
-		var again bool
-		if p, again = q.AgainNamed(a.Name); again {
+		if again { // then there is no body
 			return nil
 		}
 		if p, again = q.Again(a.Body); again {
